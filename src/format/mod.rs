@@ -1,0 +1,105 @@
+//! Bytes to meaning: the tree of a hierarchical file or store, where its chunks lie, and what their
+//! bytes decode to.
+//!
+//! HDF5 and zarr answer the same three questions, so planning, fetching and assembling exist once:
+//! what is there ([`Hierarchy::tree`]), where are these chunks ([`Hierarchy::locate`]), and what do
+//! these bytes mean ([`ChunkDecoder`]). Decoding never waits; locating reads metadata only.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use crate::error::Result;
+use crate::model::chunk::{ChunkLocation, ChunkPosition, Elements, TextBuffer};
+use crate::model::tree::Tree;
+
+pub mod hdf5;
+pub mod zarr;
+
+/// An opened HDF5 file or zarr store.
+#[derive(Clone, Debug)]
+pub enum Hierarchy {
+    /// One HDF5 object.
+    Hdf5(Arc<hdf5::Hdf5File>),
+    /// A folder with zarr metadata.
+    Zarr(Arc<zarr::ZarrStore>),
+}
+
+impl Hierarchy {
+    /// All groups and arrays.
+    pub fn tree(&self) -> &Tree {
+        match self {
+            Self::Hdf5(file) => file.tree(),
+            Self::Zarr(store) => store.tree(),
+        }
+    }
+
+    /// Where the chunks at `positions` of the array at `path` lie, in the same order.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing array, `Unimplemented` for one that cannot be read, `DataLoss` for a
+    /// corrupt chunk index, and the errors of reading it.
+    pub async fn locate(&self, path: &str, positions: &[ChunkPosition]) -> Result<Vec<ChunkLocation>> {
+        match self {
+            Self::Hdf5(file) => file.locate(path, positions).await,
+            Self::Zarr(store) => store.locate(path, positions),
+        }
+    }
+
+    /// The decoder of the array at `path`.
+    ///
+    /// # Errors
+    /// `Unimplemented` naming a filter, codec or type that is not supported.
+    pub fn decoder(&self, path: &str) -> Result<ChunkDecoder> {
+        match self {
+            Self::Hdf5(file) => Ok(ChunkDecoder::Hdf5(Arc::new(file.decoder(path)?))),
+            Self::Zarr(store) => Ok(ChunkDecoder::Zarr(Arc::new(store.decoder(path)?))),
+        }
+    }
+
+    /// The texts behind heap references ([`crate::model::data_type::HEAP_REFERENCE_SIZE`] bytes
+    /// each), in the same order. Heaps are read by coalesced ranges.
+    ///
+    /// # Errors
+    /// `DataLoss` for a reference that leads nowhere, and the errors of reading.
+    pub async fn resolve_texts(&self, references: &[u8]) -> Result<TextBuffer> {
+        match self {
+            Self::Hdf5(file) => file.resolve_texts(references).await,
+            Self::Zarr(_) => Err(crate::error::Error::internal("zarr chunks hold no heap references")),
+        }
+    }
+}
+
+/// Decodes chunks of one array. Synchronous and free of I/O; cheap to clone.
+#[derive(Clone, Debug)]
+pub enum ChunkDecoder {
+    /// HDF5 filters.
+    Hdf5(Arc<hdf5::Hdf5Decoder>),
+    /// zarr codecs.
+    Zarr(Arc<zarr::ZarrDecoder>),
+}
+
+impl ChunkDecoder {
+    /// All elements of one chunk, in C order of the array's `chunk_shape`, little-endian.
+    /// `encoded` is `None` for a chunk that was never written.
+    ///
+    /// # Errors
+    /// `DataLoss` when the bytes do not decode to exactly one chunk.
+    pub fn decode(&self, encoded: Option<Bytes>, location: &ChunkLocation) -> Result<Elements> {
+        match self {
+            Self::Hdf5(decoder) => decoder.decode(encoded, location),
+            Self::Zarr(decoder) => decoder.decode(encoded),
+        }
+    }
+
+    /// The elements in a part of a partly readable chunk: byte order is normalised, nothing else.
+    ///
+    /// # Errors
+    /// `DataLoss` when the bytes are no whole number of elements.
+    pub fn decode_part(&self, bytes: Bytes) -> Result<Elements> {
+        match self {
+            Self::Hdf5(decoder) => decoder.decode_part(bytes),
+            Self::Zarr(decoder) => decoder.decode_part(bytes),
+        }
+    }
+}

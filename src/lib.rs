@@ -1,0 +1,9 @@
+//! sliceflight: an Arrow Flight server for slices of HDF5, zarr, AnnData and parquet data where they lie.
+//!
+//! The way through it, and which module may use which, is in `ARCHITECTURE.md`.
+
+pub mod engine;
+pub mod error;
+pub mod format;
+pub mod model;
+pub mod storage;

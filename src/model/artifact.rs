@@ -1,0 +1,83 @@
+//! Artifacts, collections and labels as the registry knows them.
+
+use serde::{Deserialize, Serialize};
+
+/// One version of a data set: a file, a folder of shards, or a zarr store.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Artifact {
+    /// 16 base62 characters shared by all versions, then 4 for the version.
+    pub uid: String,
+    /// The name under which people find it.
+    pub key: String,
+    /// Number of the version, from 0.
+    pub version: u32,
+    /// Whether no newer version of the key exists.
+    pub is_latest: bool,
+    /// Suffix of the key, with the dot; composite for `.anndata.zarr`; empty for a folder of shards.
+    pub suffix: String,
+    /// What the artifact is.
+    pub kind: ArtifactKind,
+    /// URL of the file or folder, without secrets.
+    pub url: String,
+    /// Size in bytes, all files together.
+    pub size: u64,
+    /// Number of files of a folder; none for a single file.
+    pub n_files: Option<u64>,
+    /// Number of rows or observations, where known.
+    pub n_observations: Option<u64>,
+    /// ETag of a single file, or a digest of the ETags of a folder's files.
+    pub etag: String,
+    /// Free text.
+    pub description: Option<String>,
+    /// When the version was registered, RFC 3339 in UTC.
+    pub created_at: String,
+    /// Names of its labels.
+    #[serde(default)]
+    pub labels: Vec<String>,
+    /// The files of a folder of shards, in byte order of the path; empty for a single file and zarr.
+    #[serde(default)]
+    pub files: Vec<PinnedFile>,
+}
+
+/// One file of an artifact as it was at registration.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct PinnedFile {
+    /// Path below the artifact's URL; empty for the artifact's own single file.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// ETag, quoted as the store gave it.
+    pub etag: String,
+}
+
+/// How an artifact is read.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum ArtifactKind {
+    /// An HDF5 file.
+    Hdf5,
+    /// An HDF5 file with AnnData meaning.
+    H5ad,
+    /// A zarr store (a folder); AnnData meaning is found in its attributes.
+    Zarr,
+    /// One parquet file, or a folder of them.
+    Parquet,
+    /// Any other file; it is listed, never read.
+    #[default]
+    Other,
+}
+
+/// An ordered set of artifacts.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Collection {
+    /// 16 + 4 base62 characters.
+    pub uid: String,
+    /// The name under which people find it.
+    pub key: String,
+    /// Members in order.
+    pub artifacts: Vec<Artifact>,
+    /// Free text.
+    pub description: Option<String>,
+    /// When it was created, RFC 3339 in UTC.
+    pub created_at: String,
+}

@@ -1,0 +1,10 @@
+//! The pure words that every other module speaks: requests, selections, data types, trees, chunk
+//! locations. Nothing here reads, waits or knows a format's bytes.
+
+pub mod artifact;
+pub mod chunk;
+pub mod data_type;
+pub mod index_store;
+pub mod request;
+pub mod selection;
+pub mod tree;

@@ -1,0 +1,71 @@
+//! The contracts through which formats read bytes.
+
+use std::fmt::Debug;
+use std::ops::Range;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+
+use crate::error::Result;
+
+/// One version of one object.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub struct ObjectIdentity {
+    /// URL without secrets.
+    pub url: String,
+    /// ETag as the store gave it.
+    pub etag: String,
+    /// Version id of the store, where it keeps versions.
+    pub version: Option<String>,
+    /// Size in bytes.
+    pub size: u64,
+}
+
+impl ObjectIdentity {
+    /// The identity as one text: the key under which indexes of this object version are kept.
+    pub fn index_key(&self) -> String {
+        format!("{}\n{}\n{}\n{}", self.url, self.etag, self.version.as_deref().unwrap_or(""), self.size)
+    }
+}
+
+/// Reads ranges of one object, pinned to one version.
+#[async_trait]
+pub trait RangeReader: Debug + Send + Sync {
+    /// Which version of which object this reads.
+    fn identity(&self) -> &ObjectIdentity;
+
+    /// Exactly the bytes of `range`, in one request, past the block cache.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` when the object changed, `NotFound` when it is gone, `DataLoss` when the
+    /// range lies outside the object, `Unavailable` when the store fails after retries.
+    async fn read(&self, range: Range<u64>) -> Result<Bytes>;
+
+    /// The bytes of `range` through the block cache: whole blocks are fetched and kept, neighbouring
+    /// missing blocks in one request. For metadata and other small reads that come again.
+    ///
+    /// # Errors
+    /// As [`RangeReader::read`].
+    async fn read_cached(&self, range: Range<u64>) -> Result<Bytes>;
+}
+
+/// Reads objects below one folder-like root.
+#[async_trait]
+pub trait FolderReader: Debug + Send + Sync {
+    /// URL of the root without secrets.
+    fn url(&self) -> &str;
+
+    /// The object at `path` below the root, or the given range of it; `None` when there is no such
+    /// object. A store error is never taken for a missing object.
+    ///
+    /// # Errors
+    /// `Unavailable` when the store fails after retries, `PermissionDenied` when it refuses,
+    /// `DataLoss` when the range lies outside the object.
+    async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Bytes>>;
+
+    /// Paths of all objects below the root whose path starts with `prefix`, in byte order.
+    ///
+    /// # Errors
+    /// As [`FolderReader::read`].
+    async fn list(&self, prefix: &str) -> Result<Vec<String>>;
+}
