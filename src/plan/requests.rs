@@ -1,0 +1,124 @@
+//! Which requests fetch the bytes of a list of chunk tasks.
+
+use std::ops::Range;
+
+use super::tasks::{ChunkTask, row_bytes};
+use crate::error::{Error, Result};
+use crate::model::chunk::ChunkLocation;
+use crate::model::tree::ArrayNode;
+
+/// How neighbouring ranges are merged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Merging {
+    /// Ranges closer than this many bytes are fetched together.
+    pub gap: u64,
+    /// No merged request is longer than this many bytes (a single chunk may be).
+    pub longest: u64,
+}
+
+impl Default for Merging {
+    fn default() -> Self {
+        Self { gap: 16 * 1024, longest: 8 * 1024 * 1024 }
+    }
+}
+
+/// One fetch: the bytes it asks for and the tasks it serves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    /// Object below the artifact's root; `None` for the artifact's only object.
+    pub object: Option<String>,
+    /// Bytes asked for; `None` asks for the whole object.
+    pub range: Option<Range<u64>>,
+    /// Tasks served: index into the task list, and the task's bytes within the answer of this
+    /// request (`None` = all of it).
+    pub members: Vec<(usize, Option<Range<u64>>)>,
+}
+
+/// The requests for `tasks`, and the tasks that need no bytes from the store (inline or missing).
+///
+/// Ranges of one object are sorted, merged by `merging`, and never read twice.
+///
+/// # Errors
+/// `DataLoss` when a chunk's bytes are fewer than its rows need.
+pub fn requests(
+    node: &ArrayNode,
+    tasks: &[ChunkTask],
+    locations: &[ChunkLocation],
+    merging: Merging,
+) -> Result<(Vec<Request>, Vec<usize>)> {
+    let mut ranges: Vec<(Range<u64>, usize)> = Vec::new();
+    let mut requests = Vec::new();
+    let mut local = Vec::new();
+    for (index, (task, location)) in tasks.iter().zip(locations).enumerate() {
+        match location {
+            ChunkLocation::Inline(_) | ChunkLocation::Missing => local.push(index),
+            ChunkLocation::Range { offset, length, .. } => {
+                let range = match &task.rows {
+                    None => *offset..offset.saturating_add(*length),
+                    Some(rows) => part_of(node, rows, *offset, *length)?,
+                };
+                ranges.push((range, index));
+            }
+            ChunkLocation::Object { path } => {
+                let range = task.rows.as_ref().map(|rows| scale(rows, row_bytes(node)));
+                requests.push(Request { object: Some(path.clone()), range, members: vec![(index, None)] });
+            }
+        }
+    }
+    ranges.sort_by_key(|(range, _)| (range.start, range.end));
+    requests.extend(merge(&ranges, merging));
+    Ok((requests, local))
+}
+
+/// Bytes that `request` moves, when known without asking the store.
+pub fn request_bytes(request: &Request) -> Option<u64> {
+    request.range.as_ref().map(|range| range.end - range.start)
+}
+
+fn scale(rows: &Range<u64>, row_bytes: u64) -> Range<u64> {
+    rows.start.saturating_mul(row_bytes)..rows.end.saturating_mul(row_bytes)
+}
+
+/// The bytes of `rows` in an unfiltered chunk at `offset`.
+fn part_of(node: &ArrayNode, rows: &Range<u64>, offset: u64, length: u64) -> Result<Range<u64>> {
+    let part = scale(rows, row_bytes(node));
+    if part.end > length {
+        return Err(Error::data_loss(format!(
+            "chunk at offset {offset} is truncated: expected at least {} bytes, found {length}",
+            part.end
+        )));
+    }
+    Ok(offset.saturating_add(part.start)..offset.saturating_add(part.end))
+}
+
+/// Sorted ranges merged where their gap is small enough.
+fn merge(ranges: &[(Range<u64>, usize)], merging: Merging) -> Vec<Request> {
+    let mut requests: Vec<Request> = Vec::new();
+    let mut current: Option<(Range<u64>, Vec<usize>)> = None;
+    let mut members_of = Vec::new();
+    for (at, (range, _)) in ranges.iter().enumerate() {
+        match &mut current {
+            Some((whole, members))
+                if range.start <= whole.end.saturating_add(merging.gap)
+                    && (range.end.max(whole.end) - whole.start <= merging.longest || range.end <= whole.end) =>
+            {
+                whole.end = whole.end.max(range.end);
+                members.push(at);
+            }
+            _ => {
+                members_of.extend(current.take());
+                current = Some((range.clone(), vec![at]));
+            }
+        }
+    }
+    members_of.extend(current);
+    for (whole, members) in members_of {
+        let members = members
+            .into_iter()
+            .filter_map(|at| ranges.get(at))
+            .map(|(range, task)| (*task, Some(range.start - whole.start..range.end - whole.start)))
+            .collect();
+        requests.push(Request { object: None, range: Some(whole), members });
+    }
+    requests
+}
