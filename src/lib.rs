@@ -7,4 +7,5 @@ pub mod error;
 pub mod format;
 pub mod model;
 pub mod plan;
+pub mod read;
 pub mod storage;

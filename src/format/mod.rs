@@ -93,6 +93,17 @@ impl ChunkDecoder {
         }
     }
 
+    /// `count` elements of the fill value: what a part of a chunk that was never written holds.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` when they do not fit in memory.
+    pub fn fill(&self, count: u64) -> Result<Elements> {
+        match self {
+            Self::Hdf5(decoder) => decoder.fill(count),
+            Self::Zarr(decoder) => decoder.fill(count),
+        }
+    }
+
     /// The elements in a part of a partly readable chunk: byte order is normalised, nothing else.
     ///
     /// # Errors

@@ -65,6 +65,13 @@ impl Hdf5Decoder {
     pub fn decode(&self, _encoded: Option<Bytes>, _location: &ChunkLocation) -> Result<Elements> {
         unimplemented!()
     }
+    /// See [`super::ChunkDecoder::fill`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn fill(&self, _count: u64) -> Result<Elements> {
+        unimplemented!()
+    }
     /// See [`super::ChunkDecoder::decode_part`].
     ///
     /// # Errors

@@ -58,6 +58,13 @@ impl ZarrDecoder {
     pub fn decode(&self, _encoded: Option<Bytes>) -> Result<Elements> {
         unimplemented!()
     }
+    /// See [`super::ChunkDecoder::fill`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn fill(&self, _count: u64) -> Result<Elements> {
+        unimplemented!()
+    }
     /// See [`super::ChunkDecoder::decode_part`].
     ///
     /// # Errors

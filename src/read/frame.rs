@@ -1,0 +1,125 @@
+//! Answers for data frames: the asked columns, in order, of the asked rows.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::datatypes::{Field, Schema, SchemaRef};
+use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use async_trait::async_trait;
+use futures::stream::{self, StreamExt, TryStreamExt};
+
+use super::array::{ArrayPlan, Caching, plan_array};
+use super::column::ColumnReader;
+use super::context::ReadContext;
+use super::to_arrow::arrow_error;
+use super::windowed::{Window, Windowed};
+use crate::error::Result;
+use crate::format::Hierarchy;
+use crate::format::anndata::frame::Frame;
+use crate::format::anndata::meaning::Column;
+use crate::model::selection::AxisSelection;
+use crate::model::tree::Tree;
+use crate::plan::window::windows;
+
+/// Columns of a frame that are read at the same time.
+const COLUMNS_IN_FLIGHT: usize = 8;
+
+/// A selection of a data frame.
+#[derive(Debug)]
+pub struct FrameAnswer {
+    hierarchy: Hierarchy,
+    readers: Vec<ColumnReader>,
+    rows: AxisSelection,
+    schema: SchemaRef,
+    caching: Caching,
+}
+
+impl FrameAnswer {
+    /// `rows` of the columns `names` of `frame`, in the order of `names`.
+    ///
+    /// # Errors
+    /// `NotFound` for a missing column, `Unimplemented` for a type that is not served.
+    pub fn new(
+        hierarchy: Hierarchy,
+        frame: &Frame,
+        names: &[String],
+        rows: AxisSelection,
+        caching: Caching,
+    ) -> Result<Self> {
+        let mut readers = Vec::with_capacity(names.len());
+        for name in names {
+            let (_, column) = frame.column(name)?;
+            readers.push(column_reader(hierarchy.tree(), name, column.clone())?);
+        }
+        let fields: Vec<Field> = readers.iter().map(|reader| reader.field.clone()).collect();
+        let schema = Arc::new(Schema::new(fields));
+        Ok(Self { hierarchy, readers, rows, schema, caching })
+    }
+
+    fn row_bytes(&self) -> u64 {
+        self.readers.iter().map(|reader| reader.row_bytes).sum::<u64>().max(1)
+    }
+}
+
+/// A reader of a whole column, with everything behind its first axis.
+///
+/// # Errors
+/// As [`ColumnReader::new`].
+pub fn column_reader(tree: &Tree, name: &str, column: Column) -> Result<ColumnReader> {
+    let trailing = column.shape(tree)?.iter().skip(1).map(|length| AxisSelection::all(*length)).collect();
+    ColumnReader::new(tree, name, column, trailing)
+}
+
+#[async_trait]
+impl Windowed for FrameAnswer {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn rows(&self) -> u64 {
+        self.rows.len()
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        let fixed = self.readers.iter().all(|reader| !reader.is_text);
+        fixed.then(|| self.rows.len().saturating_mul(self.row_bytes()))
+    }
+
+    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
+        vec![rows]
+    }
+
+    async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
+        let row_bytes = self.row_bytes();
+        let cuts = windows(&self.rows, block, 1, context.window_bytes / row_bytes);
+        let window = |rows: Range<u64>| {
+            let bytes = (rows.end - rows.start).saturating_mul(row_bytes);
+            Window { rows, bytes, spans: Vec::new() }
+        };
+        Ok(cuts.into_iter().map(window).collect())
+    }
+
+    async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch> {
+        let count = window.rows.end - window.rows.start;
+        let rows = &self.rows.part(window.rows.start, count);
+        let reads: Vec<_> =
+            self.readers.iter().map(|reader| reader.read(context, &self.hierarchy, rows, self.caching)).collect();
+        let columns: Vec<_> = stream::iter(reads).buffered(COLUMNS_IN_FLIGHT).try_collect().await?;
+        let options = RecordBatchOptions::new().with_row_count(usize::try_from(count).ok());
+        RecordBatch::try_new_with_options(self.schema(), columns, &options).map_err(arrow_error)
+    }
+
+    async fn plan(&self, context: &ReadContext, window: Window) -> Result<Vec<(String, ArrayPlan)>> {
+        let rows = self.rows.part(window.rows.start, window.rows.end - window.rows.start);
+        let mut plans = Vec::new();
+        for reader in &self.readers {
+            for path in reader.paths() {
+                let selection = reader.selection(rows.clone());
+                let rank = self.hierarchy.tree().array(path)?.shape.len();
+                let plan = plan_array(context, &self.hierarchy, path, &selection[..rank.min(selection.len())]).await?;
+                plans.push((path.to_owned(), plan));
+            }
+        }
+        Ok(plans)
+    }
+}

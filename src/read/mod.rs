@@ -1,0 +1,18 @@
+//! Executes plans: locate, fetch, decode, assemble, within bounds of memory and requests.
+//!
+//! ```text
+//! windows of rows ──▶ tasks, locations, requests (plan) ──fetch (bounded)──▶ decode (blocking pool)
+//!                 ──scatter──▶ values ──to_arrow──▶ record batch, in order
+//! ```
+//! Dropping a stream drops its fetches; a decode that already runs ends with its chunk.
+
+pub mod array;
+pub mod column;
+pub mod context;
+pub mod dense;
+pub mod frame;
+pub mod nested;
+pub mod scatter;
+pub mod sparse;
+pub mod to_arrow;
+pub mod windowed;

@@ -1,0 +1,291 @@
+//! Answers for compressed sparse matrices: by their stored axis, as lists of entries or as dense rows.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, StructArray, UInt32Array};
+use arrow::buffer::OffsetBuffer;
+use arrow::datatypes::{DataType as ArrowType, Field, Fields, Int32Type, Int64Type, Schema, SchemaRef, UInt64Type};
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+
+use super::array::{ArrayPlan, Caching, plan_array, read_array};
+use super::context::ReadContext;
+use super::to_arrow::{arrow_error, arrow_type, to_arrow};
+use super::windowed::{Window, Windowed};
+use crate::error::{Error, Result, ResultExt};
+use crate::format::Hierarchy;
+use crate::format::anndata::meaning::Sparse;
+use crate::model::selection::AxisSelection;
+
+mod dense_rows;
+mod minor;
+
+use minor::MinorMap;
+
+/// Rows whose pointers are read together.
+const POINTER_BLOCK_ROWS: u64 = 256 * 1024;
+
+/// A selection of a sparse matrix: one output row per selected slice of the stored axis.
+#[derive(Debug)]
+pub struct SparseAnswer {
+    hierarchy: Hierarchy,
+    sparse: Sparse,
+    major: AxisSelection,
+    minor: Option<MinorMap>,
+    minor_length: u64,
+    index_type: ArrowType,
+    value_type: ArrowType,
+    schema: SchemaRef,
+    dense: bool,
+}
+
+impl SparseAnswer {
+    /// The slices `major` of the stored axis, restricted to `minor` on the other axis. `dense` fills
+    /// the gaps with zeros.
+    ///
+    /// # Errors
+    /// `Unimplemented` for element types that are not served, `OutOfRange` for the selections.
+    pub fn new(
+        hierarchy: Hierarchy,
+        sparse: Sparse,
+        name: &str,
+        major: AxisSelection,
+        minor: AxisSelection,
+        dense: bool,
+    ) -> Result<Self> {
+        let tree = hierarchy.tree();
+        let value_type = arrow_type(&tree.array(&sparse.data())?.data_type)?;
+        if !value_type.is_numeric() && value_type != ArrowType::Boolean {
+            return Err(Error::unimplemented(format!("sparse matrix '{}' of {value_type}", sparse.path)));
+        }
+        let index_type = match arrow_type(&tree.array(&sparse.indices())?.data_type)? {
+            ArrowType::Int64 | ArrowType::UInt64 | ArrowType::UInt32 => ArrowType::Int64,
+            ArrowType::Int8 | ArrowType::Int16 | ArrowType::Int32 | ArrowType::UInt8 | ArrowType::UInt16 => {
+                ArrowType::Int32
+            }
+            other => return Err(Error::unimplemented(format!("sparse indices of {other} in '{}'", sparse.path))),
+        };
+        major.check(sparse.shape[sparse.major])?;
+        let stored = sparse.shape[1 - sparse.major];
+        minor.check(stored)?;
+        let minor_length = minor.len();
+        let map = if minor.is_all(stored) { None } else { Some(MinorMap::new(&minor, stored)?) };
+        let shape = shape_of(&sparse, major.len(), minor_length);
+        let field = if dense {
+            dense_rows::field(name, &value_type, minor_length)?
+        } else {
+            entries_field(name, &index_type, &value_type, &sparse, shape)
+        };
+        let schema = Arc::new(Schema::new(vec![field]));
+        Ok(Self { hierarchy, sparse, major, minor: map, minor_length, index_type, value_type, schema, dense })
+    }
+
+    /// Bytes of one entry: index and value.
+    fn entry_bytes(&self) -> u64 {
+        (width(&self.index_type) + width(&self.value_type)) as u64
+    }
+
+    /// Average bytes of one output row, for splitting.
+    fn average_row_bytes(&self) -> Result<u64> {
+        let entries = self.hierarchy.tree().array(&self.sparse.data())?.element_count()?;
+        let rows = self.sparse.shape[self.sparse.major].max(1);
+        Ok(self.row_bytes(entries.div_ceil(rows)))
+    }
+
+    fn row_bytes(&self, entries: u64) -> u64 {
+        let dense = if self.dense { self.minor_length.saturating_mul(width(&self.value_type) as u64) } else { 0 };
+        entries.saturating_mul(self.entry_bytes()).saturating_add(dense).saturating_add(4)
+    }
+
+    /// First and last entry of each selected slice in `rows`.
+    async fn spans(&self, context: &ReadContext, rows: Range<u64>) -> Result<Vec<(u64, u64)>> {
+        let part = self.major.part(rows.start, rows.end - rows.start);
+        let consecutive = matches!(part, AxisSelection::Range { step: 1, .. });
+        let selection = match &part {
+            AxisSelection::Range { start, step: 1, count } => {
+                AxisSelection::Range { start: *start, step: 1, count: count + 1 }
+            }
+            other => AxisSelection::Spans(other.positions().into_iter().map(|row| (row, row + 2)).collect()),
+        };
+        let path = self.sparse.indptr();
+        let values = read_array(context, &self.hierarchy, &path, &[selection], Caching::Keep).await?;
+        let count = values.shape.iter().product::<u64>() as usize;
+        let pointers = to_arrow(&self.hierarchy, &values.data_type, values.values, count).await?;
+        let pointers = as_u64(&pointers).with_context(|| format!("pointers '{path}'"))?;
+        let pointers = pointers.values();
+        let spans: Vec<(u64, u64)> = if consecutive {
+            pointers.windows(2).map(|pair| (pair[0], pair[1])).collect()
+        } else {
+            pointers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect()
+        };
+        let entries = self.hierarchy.tree().array(&self.sparse.data())?.element_count()?;
+        match spans.iter().find(|(start, end)| start > end || *end > entries) {
+            None => Ok(spans),
+            Some((start, end)) => Err(Error::data_loss(format!(
+                "pointers '{path}': entries {start} to {end} do not lie in order within {entries}"
+            ))),
+        }
+    }
+
+    /// Indices and values of the entries in `spans`, as stored.
+    async fn entries(
+        &self,
+        context: &ReadContext,
+        spans: &[(u64, u64)],
+    ) -> Result<(PrimitiveArray<UInt64Type>, ArrayRef)> {
+        let selection = [AxisSelection::Spans(spans.iter().copied().filter(|(start, end)| end > start).collect())];
+        let (indices, data) = (self.sparse.indices(), self.sparse.data());
+        let (indices, data) = tokio::try_join!(
+            read_array(context, &self.hierarchy, &indices, &selection, Caching::Bypass),
+            read_array(context, &self.hierarchy, &data, &selection, Caching::Bypass),
+        )?;
+        let count = selection[0].len() as usize;
+        let indices = to_arrow(&self.hierarchy, &indices.data_type, indices.values, count).await?;
+        let data = to_arrow(&self.hierarchy, &data.data_type, data.values, count).await?;
+        let indices = as_u64(&indices).with_context(|| format!("indices '{}'", self.sparse.indices()))?;
+        let stored = self.sparse.shape[1 - self.sparse.major];
+        match indices.values().iter().find(|index| **index >= stored) {
+            None => Ok((indices, data)),
+            Some(index) => Err(Error::data_loss(format!(
+                "indices '{}': {index} is outside an axis of length {stored}",
+                self.sparse.indices()
+            ))),
+        }
+    }
+}
+
+#[async_trait]
+impl Windowed for SparseAnswer {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    fn rows(&self) -> u64 {
+        self.major.len()
+    }
+
+    fn bytes(&self) -> Option<u64> {
+        None
+    }
+
+    fn estimated_row_bytes(&self) -> u64 {
+        self.average_row_bytes().unwrap_or(1)
+    }
+
+    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
+        let mut blocks = Vec::new();
+        let mut start = rows.start;
+        while start < rows.end {
+            let end = rows.end.min(start + POINTER_BLOCK_ROWS);
+            blocks.push(start..end);
+            start = end;
+        }
+        blocks
+    }
+
+    async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
+        let mut windows: Vec<Window> = Vec::new();
+        for (row, span) in (block.start..).zip(self.spans(context, block.clone()).await?) {
+            let bytes = self.row_bytes(span.1 - span.0);
+            match windows.last_mut() {
+                Some(window) if window.bytes.saturating_add(bytes) <= context.window_bytes => {
+                    window.rows.end = row + 1;
+                    window.bytes += bytes;
+                    window.spans.push(span);
+                }
+                _ => windows.push(Window { rows: row..row + 1, bytes, spans: vec![span] }),
+            }
+        }
+        Ok(windows)
+    }
+
+    async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch> {
+        let (indices, values) = self.entries(context, &window.spans).await?;
+        let mut offsets = Vec::with_capacity(window.spans.len() + 1);
+        offsets.push(0_usize);
+        for (start, end) in &window.spans {
+            offsets.push(offsets.last().copied().unwrap_or(0) + (end - start) as usize);
+        }
+        let (indices, values, offsets) = match &self.minor {
+            None => (indices, values, offsets),
+            Some(map) => {
+                let kept = map.apply(indices.values(), &offsets)?;
+                let values = arrow::compute::take(&values, &UInt32Array::from(kept.entries), None);
+                (kept.indices.into(), values.map_err(arrow_error)?, kept.offsets)
+            }
+        };
+        let column = if self.dense {
+            dense_rows::rows(&indices, &values, &offsets, self.minor_length)?
+        } else {
+            self.lists(&indices, values, &offsets)?
+        };
+        RecordBatch::try_new(self.schema(), vec![column]).map_err(arrow_error)
+    }
+
+    async fn plan(&self, context: &ReadContext, window: Window) -> Result<Vec<(String, ArrayPlan)>> {
+        let spans = window.spans.iter().copied().filter(|(start, end)| end > start);
+        let selection = [AxisSelection::Spans(spans.collect())];
+        let mut plans = Vec::with_capacity(2);
+        for path in [self.sparse.indices(), self.sparse.data()] {
+            let plan = plan_array(context, &self.hierarchy, &path, &selection).await?;
+            plans.push((path, plan));
+        }
+        Ok(plans)
+    }
+}
+
+impl SparseAnswer {
+    /// One list of (index, value) per output row.
+    fn lists(&self, indices: &PrimitiveArray<UInt64Type>, values: ArrayRef, offsets: &[usize]) -> Result<ArrayRef> {
+        let too_many = || Error::resource_exhausted("a window has more than 2^31 sparse entries");
+        let offsets: Vec<i32> =
+            offsets.iter().map(|at| i32::try_from(*at).map_err(|_| too_many())).collect::<Result<_>>()?;
+        // Below the checked length of the axis, which fits its own index type.
+        let indices: ArrayRef = match self.index_type {
+            ArrowType::Int64 => Arc::new(indices.unary::<_, Int64Type>(|index| index as i64)),
+            _ => Arc::new(indices.unary::<_, Int32Type>(|index| index as i32)),
+        };
+        let fields = entry_fields(&self.index_type, &self.value_type);
+        let entries = StructArray::try_new(fields, vec![indices, values], None).map_err(arrow_error)?;
+        let item = Arc::new(Field::new("item", entries.data_type().clone(), false));
+        let lists = ListArray::try_new(item, OffsetBuffer::new(offsets.into()), Arc::new(entries), None);
+        Ok(Arc::new(lists.map_err(arrow_error)?))
+    }
+}
+
+fn entry_fields(index_type: &ArrowType, value_type: &ArrowType) -> Fields {
+    vec![Field::new("index", index_type.clone(), false), Field::new("value", value_type.clone(), false)].into()
+}
+
+/// Rows and columns of the answer.
+fn shape_of(sparse: &Sparse, major: u64, minor: u64) -> [u64; 2] {
+    if sparse.major == 0 { [major, minor] } else { [minor, major] }
+}
+
+/// The field of lists of entries, marked with the form and the shape of the answer.
+fn entries_field(name: &str, index: &ArrowType, value: &ArrowType, sparse: &Sparse, shape: [u64; 2]) -> Field {
+    let item = Field::new("item", ArrowType::Struct(entry_fields(index, value)), false);
+    let extension = if sparse.major == 0 { "sliceflight.csr_row" } else { "sliceflight.csc_column" };
+    let metadata = serde_json::json!({ "shape": shape }).to_string();
+    Field::new(name, ArrowType::List(Arc::new(item)), false).with_metadata(
+        [
+            ("ARROW:extension:name".to_owned(), extension.to_owned()),
+            ("ARROW:extension:metadata".to_owned(), metadata),
+            ("shape".to_owned(), serde_json::json!(shape).to_string()),
+        ]
+        .into(),
+    )
+}
+
+fn width(data_type: &ArrowType) -> usize {
+    data_type.primitive_width().unwrap_or(1)
+}
+
+/// Integers of any type as unsigned 64-bit ones.
+fn as_u64(array: &ArrayRef) -> Result<PrimitiveArray<UInt64Type>> {
+    let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
+    let cast = arrow::compute::cast_with_options(array, &ArrowType::UInt64, &options);
+    let cast = cast.map_err(|error| Error::data_loss(format!("expected integers from 0 on: {error}")))?;
+    Ok(cast.as_primitive::<UInt64Type>().clone())
+}

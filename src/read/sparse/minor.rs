@@ -1,0 +1,77 @@
+//! Restricts the entries of sparse slices to the selected positions of the other axis.
+
+use crate::error::{Error, Result};
+use crate::model::selection::AxisSelection;
+
+/// No output position.
+const NONE: u32 = u32::MAX;
+
+/// From stored positions of the minor axis to output positions; a stored position that was asked for
+/// several times leads to all of them.
+#[derive(Debug)]
+pub(super) struct MinorMap {
+    /// First output position of each stored position.
+    first: Vec<u32>,
+    /// The next output position with the same stored position.
+    next: Vec<u32>,
+    /// Whether output positions grow with stored positions, so that the stored order can stay.
+    ascending: bool,
+}
+
+/// Entries that are left.
+#[derive(Debug)]
+pub(super) struct Kept {
+    /// Output positions on the minor axis.
+    pub(super) indices: Vec<u64>,
+    /// Which stored entries they come from.
+    pub(super) entries: Vec<u32>,
+    /// One more offset than there are slices.
+    pub(super) offsets: Vec<usize>,
+}
+
+impl MinorMap {
+    /// The map of `selection` on an axis of `length`.
+    pub(super) fn new(selection: &AxisSelection, length: u64) -> Result<Self> {
+        let too_long = || Error::resource_exhausted(format!("a sparse axis of {length} is longer than 2^32 - 1"));
+        if length >= u64::from(NONE) || selection.len() >= u64::from(NONE) {
+            return Err(too_long());
+        }
+        let positions = selection.positions();
+        let mut first = vec![NONE; length as usize];
+        let mut next = vec![NONE; positions.len()];
+        // From the last to the first, so that each chain ascends.
+        for (output, position) in positions.iter().enumerate().rev() {
+            let head = first.get_mut(*position as usize).ok_or_else(too_long)?;
+            next[output] = *head;
+            *head = output as u32;
+        }
+        let ascending = positions.windows(2).all(|pair| pair[0] < pair[1]);
+        Ok(Self { first, next, ascending })
+    }
+
+    /// The entries of `indices` (slices cut by `offsets`) that are selected. Within a slice they keep
+    /// their stored order when the selection ascends, and are sorted by output position otherwise.
+    pub(super) fn apply(&self, indices: &[u64], offsets: &[usize]) -> Result<Kept> {
+        let mut kept = Kept { indices: Vec::new(), entries: Vec::new(), offsets: vec![0] };
+        let mut slice: Vec<(u32, u32)> = Vec::new();
+        for bounds in offsets.windows(2) {
+            slice.clear();
+            for entry in bounds[0]..bounds[1] {
+                let mut output = indices.get(entry).and_then(|index| self.first.get(*index as usize)).copied();
+                while let Some(position) = output.filter(|position| *position != NONE) {
+                    let entry = u32::try_from(entry)
+                        .map_err(|_| Error::resource_exhausted("a window has more than 2^32 sparse entries"))?;
+                    slice.push((position, entry));
+                    output = self.next.get(position as usize).copied();
+                }
+            }
+            if !self.ascending {
+                slice.sort_by_key(|(position, _)| *position);
+            }
+            kept.indices.extend(slice.iter().map(|(position, _)| u64::from(*position)));
+            kept.entries.extend(slice.iter().map(|(_, entry)| *entry));
+            kept.offsets.push(kept.indices.len());
+        }
+        Ok(kept)
+    }
+}

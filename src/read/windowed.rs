@@ -1,0 +1,95 @@
+//! Streams an answer window by window, in order, within the memory budget.
+
+use std::fmt::Debug;
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
+
+use super::array::ArrayPlan;
+use super::context::ReadContext;
+use crate::error::Result;
+
+/// Output rows that are read together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Output rows.
+    pub rows: Range<u64>,
+    /// Estimated bytes of the decoded values.
+    pub bytes: u64,
+    /// Entries of each row in a sparse matrix, `[start, end)`; empty for other answers.
+    pub spans: Vec<(u64, u64)>,
+}
+
+/// An answer that can be read in any part.
+#[async_trait]
+pub trait Windowed: Debug + Send + Sync {
+    /// Schema of every batch.
+    fn schema(&self) -> SchemaRef;
+
+    /// Rows of the whole answer.
+    fn rows(&self) -> u64;
+
+    /// Bytes of the whole answer in Arrow buffers, when known without reading.
+    fn bytes(&self) -> Option<u64>;
+
+    /// Estimated bytes of one row, for splitting the answer into endpoints.
+    fn estimated_row_bytes(&self) -> u64 {
+        self.bytes().map_or(1, |bytes| bytes / self.rows().max(1)).max(1)
+    }
+
+    /// Coarse parts of `rows` whose windows are planned together.
+    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>>;
+
+    /// The windows of one block, in order.
+    ///
+    /// # Errors
+    /// The errors of reading sparse pointers.
+    async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>>;
+
+    /// Reads one window.
+    ///
+    /// # Errors
+    /// The errors of reading.
+    async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch>;
+
+    /// The reads of one window, by array path, without doing them.
+    ///
+    /// # Errors
+    /// The errors of reading chunk indexes.
+    async fn plan(&self, context: &ReadContext, window: Window) -> Result<Vec<(String, ArrayPlan)>>;
+}
+
+/// Streams `rows` of `answer`.
+pub fn stream(
+    context: &ReadContext,
+    answer: Arc<dyn Windowed>,
+    rows: Range<u64>,
+) -> BoxStream<'static, Result<RecordBatch>> {
+    let in_flight = context.windows_in_flight;
+    let (planning, reading) = (context.clone(), context.clone());
+    let reader = Arc::clone(&answer);
+    stream::iter(answer.blocks(rows))
+        .then(move |block| {
+            let (context, answer) = (planning.clone(), Arc::clone(&answer));
+            async move { answer.windows(&context, block).await }
+        })
+        .map_ok(|windows| stream::iter(windows.into_iter().map(Ok)))
+        .try_flatten()
+        .map(move |window| {
+            let (context, answer) = (reading.clone(), Arc::clone(&reader));
+            async move {
+                let window = window?;
+                // Held until the batch is handed on: what waits for delivery counts as well.
+                let permit = context.reserve(window.bytes.saturating_mul(2)).await?;
+                let batch = answer.read(&context, window).await?;
+                Ok((batch, permit))
+            }
+        })
+        .buffered(in_flight)
+        .map_ok(|(batch, _permit)| batch)
+        .boxed()
+}
