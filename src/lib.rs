@@ -8,4 +8,7 @@ pub mod format;
 pub mod model;
 pub mod plan;
 pub mod read;
+pub mod registry;
+pub mod select;
 pub mod storage;
+pub mod table;

@@ -1,24 +1,60 @@
 //! The way from a request to a stream of record batches: registry, open artifact, selection, plan,
-//! read. Flight, HTTP and the command line are shells around this.
+//! read. Flight and the command line are shells around this.
+//!
+//! ```text
+//! SliceRequest ──registry──▶ Artifact ──open──▶ Hierarchy | Table ──hierarchy/tabular──▶ Slice
+//! Slice ──▶ schema, totals, partitions, explain, stream
+//! ```
 
-use std::ops::Range;
-use std::sync::Arc;
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Mutex};
 
-use arrow::datatypes::SchemaRef;
-use arrow::record_batch::RecordBatch;
 use futures::stream::BoxStream;
+use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
 use crate::error::Result;
 use crate::model::artifact::{Artifact, Collection};
-use crate::model::request::{SliceRequest, Source};
+use crate::model::request::Source;
+use crate::read::context::ReadContext;
+use crate::registry::Registry;
+use crate::registry::collection::NewCollection;
+use crate::storage::options::{RetryPolicy, StorageOptions};
+use crate::storage::storages::Storages;
+
+mod axis_table;
+mod describe;
+mod explain;
+mod hierarchy;
+mod listing;
+mod metadata;
+mod open;
+mod options;
+mod prepare;
+mod register;
+mod slice;
+mod tabular;
+
+pub use options::{EngineOptions, Limits};
+pub use slice::Slice;
+
+use open::Opened;
 
 /// Record batches in order; dropping the stream stops its work.
-pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
+pub type BatchStream = BoxStream<'static, Result<arrow::record_batch::RecordBatch>>;
+
+/// Artifacts that stay open, with their trees.
+const OPEN_ARTIFACTS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
 /// Serves slices of the artifacts of one registry.
 #[derive(Debug)]
-pub struct Engine {}
+pub struct Engine {
+    registry: Arc<Registry>,
+    storages: Arc<Storages>,
+    context: ReadContext,
+    opened: Mutex<LruCache<String, Opened>>,
+    memory_budget: u64,
+}
 
 /// What `register` is asked to add.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -72,127 +108,165 @@ pub enum Entry {
 }
 
 impl Engine {
-    /// Resolves a request: finds the artifact, opens it, evaluates the selection. Reads metadata and
-    /// the columns that the selection names, no data. `pins` are the sources of a ticket, empty for a
-    /// fresh request.
+    /// Opens the registry (created when missing) and its storages, those of `options` first.
     ///
     /// # Errors
-    /// Every error of slice-request semantics; `FailedPrecondition` when a pinned source changed.
-    pub async fn prepare(self: &Arc<Self>, _request: &SliceRequest, _pins: &[Pin]) -> Result<Slice> {
-        unimplemented!()
+    /// `InvalidArgument` for a storage root or option that is not understood, `Unavailable` when the
+    /// registry cannot be opened.
+    pub async fn open(options: EngineOptions) -> Result<Arc<Self>> {
+        let limits = &options.limits;
+        let registry = Registry::open(&options.registry).await?;
+        let storages = Storages::new(storage_options(limits));
+        for (root, store_options) in &options.storages {
+            storages.add(root, store_options.clone())?;
+        }
+        for known in registry.list_storages().await? {
+            if !storages.roots().iter().any(|root| root.url == known.url) {
+                storages.add(&known.url, std::collections::BTreeMap::new())?;
+            }
+        }
+        let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
+        let decoders = usize::try_from(limits.decode_threads).unwrap_or(cores);
+        let context = ReadContext::new(
+            limits.memory_budget,
+            limits.stream_memory,
+            if decoders == 0 { cores } else { decoders },
+            usize::try_from(limits.requests_in_flight_per_stream).unwrap_or(usize::MAX),
+            limits.memory_wait,
+        );
+        Ok(Arc::new(Self {
+            registry: Arc::new(registry),
+            storages: Arc::new(storages),
+            context,
+            opened: Mutex::new(LruCache::new(OPEN_ARTIFACTS)),
+            memory_budget: limits.memory_budget,
+        }))
     }
 
-    /// The accessor summary of an artifact or collection, as JSON.
+    /// Adds a storage root, without options, here and in the registry; nothing when it is there.
     ///
     /// # Errors
-    /// `NotFound` and the errors of opening.
-    pub async fn describe(&self, _source: &Source) -> Result<serde_json::Value> {
-        unimplemented!()
+    /// `InvalidArgument` for a root that is not understood.
+    pub async fn add_storage(&self, root: &str) -> Result<()> {
+        let added = self.storages.add(root, std::collections::BTreeMap::new())?;
+        self.registry.add_storage(&added.url, added.kind.name(), None).await
     }
 
-    /// All nodes (hierarchies) or files (folders) of an artifact, as JSON.
-    ///
-    /// # Errors
-    /// As [`Engine::describe`].
-    pub async fn tree(&self, _source: &Source) -> Result<serde_json::Value> {
-        unimplemented!()
-    }
-
-    /// Artifacts (latest versions) and collections that meet the criteria, by key.
+    /// Artifacts (latest versions) and collections that meet the criteria, by key; by rank when words
+    /// are searched. Collections have no labels and no suffix.
     ///
     /// # Errors
     /// `Unavailable` when the registry cannot be read.
-    pub async fn list(&self, _criteria: &Criteria) -> Result<Vec<Entry>> {
-        unimplemented!()
+    pub async fn list(&self, criteria: &Criteria) -> Result<Vec<Entry>> {
+        let meets = |artifact: &Artifact| {
+            criteria.key_prefix.as_ref().is_none_or(|prefix| artifact.key.starts_with(prefix.as_str()))
+                && criteria.suffix.as_ref().is_none_or(|suffix| artifact.suffix == *suffix)
+                && criteria.label.as_ref().is_none_or(|label| artifact.labels.contains(label))
+        };
+        let artifacts = match &criteria.search {
+            Some(words) => self.registry.search(words, None).await?.into_iter().filter(meets).collect(),
+            None => {
+                let query = crate::registry::list::Criteria {
+                    key_prefix: criteria.key_prefix.clone(),
+                    label: criteria.label.clone(),
+                    suffix: criteria.suffix.clone(),
+                    all_versions: false,
+                    limit: criteria.limit,
+                };
+                self.registry.list(query).await?
+            }
+        };
+        let mut entries: Vec<Entry> = artifacts.into_iter().map(Entry::Artifact).collect();
+        if criteria.label.is_none() && criteria.suffix.is_none() && criteria.search.is_none() {
+            let prefix = criteria.key_prefix.as_deref().unwrap_or("");
+            let collections = self.registry.collections().await?.into_iter();
+            entries.extend(collections.filter(|one| one.key.starts_with(prefix)).map(Entry::Collection));
+        }
+        if let Some(limit) = criteria.limit.and_then(|limit| usize::try_from(limit).ok()) {
+            entries.truncate(limit);
+        }
+        Ok(entries)
     }
 
-    /// Registers a URL; the same key with other content makes a new version, the same content changes
-    /// nothing.
+    /// Creates the collection `key` of the artifacts named by key or uid, in order.
     ///
     /// # Errors
-    /// `PermissionDenied` outside the storages, `NotFound` for a missing object.
-    pub async fn register(&self, _registration: &Registration) -> Result<Artifact> {
-        unimplemented!()
-    }
-
-    /// Creates (or replaces by a new version) the collection `key` of the named artifacts, in order.
-    ///
-    /// # Errors
-    /// `NotFound` naming a missing artifact.
+    /// `NotFound` naming a missing artifact, `FailedPrecondition` when the key is taken.
     pub async fn create_collection(
         &self,
-        _key: &str,
-        _artifacts: &[String],
-        _description: Option<&str>,
+        key: &str,
+        artifacts: &[String],
+        description: Option<&str>,
     ) -> Result<Collection> {
-        unimplemented!()
+        let members = artifacts.iter().map(|name| Source::Key { key: name.clone(), version: None }).collect();
+        let description = description.map(str::to_owned);
+        self.registry.create_collection(NewCollection { key: key.to_owned(), members, description }).await
     }
 
     /// Attaches labels to an artifact.
     ///
     /// # Errors
     /// `NotFound` for an unknown artifact.
-    pub async fn label(&self, _source: &Source, _labels: &[String]) -> Result<Artifact> {
-        unimplemented!()
+    pub async fn label(&self, source: &Source, labels: &[String]) -> Result<Artifact> {
+        self.registry.label(source, labels).await
     }
 
-    /// Removes the record of an artifact (all versions) or collection; never user data. Returns how many records went.
+    /// Removes the record of an artifact (all versions, unless the source names one) or of a
+    /// collection; never user data. Returns how many records went.
     ///
     /// # Errors
-    /// `NotFound` when there is none.
-    pub async fn remove(&self, _source: &Source) -> Result<u64> {
-        unimplemented!()
+    /// `NotFound` when there is none, `FailedPrecondition` for a member of a collection.
+    pub async fn remove(&self, source: &Source) -> Result<u64> {
+        let one_version = matches!(source, Source::Uid(_) | Source::Key { version: Some(_), .. });
+        match self.find(source).await? {
+            Found::Artifact(_) => self.registry.remove(source, !one_version).await,
+            Found::Collection(collection) => {
+                self.registry.remove_collection(&collection.key).await?;
+                Ok(1)
+            }
+        }
+    }
+
+    /// Bytes that all streams together may hold.
+    pub fn memory_budget(&self) -> u64 {
+        self.memory_budget
+    }
+
+    /// The artifact that `source` names, or the collection when no artifact has its key.
+    async fn find(&self, source: &Source) -> Result<Found> {
+        match source {
+            Source::Collection(name) => Ok(Found::Collection(self.registry.collection(name).await?)),
+            Source::Key { key, version: None } => match self.registry.artifact(source).await {
+                Ok(artifact) => Ok(Found::Artifact(artifact)),
+                Err(error) if error.kind() == crate::error::Kind::NotFound => {
+                    // The artifact's error names near matches: it is the better one when neither is there.
+                    self.registry.collection(key).await.map(Found::Collection).map_err(|_| error)
+                }
+                Err(error) => Err(error),
+            },
+            _ => Ok(Found::Artifact(self.registry.artifact(source).await?)),
+        }
     }
 }
 
-/// A resolved request: ready to be explained, split and streamed.
-#[derive(Clone, Debug)]
-pub struct Slice {}
+/// What a source names.
+#[derive(Debug)]
+enum Found {
+    Artifact(Artifact),
+    Collection(Collection),
+}
 
-impl Slice {
-    /// Schema of the answer, with its metadata.
-    pub fn schema(&self) -> SchemaRef {
-        unimplemented!()
-    }
-
-    /// Rows of the whole answer, when known without reading data.
-    pub fn total_rows(&self) -> Option<u64> {
-        unimplemented!()
-    }
-
-    /// Bytes of the whole answer in Arrow buffers, when known without reading data.
-    pub fn total_bytes(&self) -> Option<u64> {
-        unimplemented!()
-    }
-
-    /// The artifacts it reads, as they are now.
-    pub fn pins(&self) -> Vec<Pin> {
-        unimplemented!()
-    }
-
-    /// JSON for `app_metadata`: artifact, shape before and after, estimate of requests and bytes.
-    pub fn summary(&self) -> serde_json::Value {
-        unimplemented!()
-    }
-
-    /// Splits the answer into row ranges of about `target_bytes` each; one range `0..rows` when it is
-    /// small, none when the rows are not known beforehand (then it is served as one stream).
-    pub fn partitions(&self, _target_bytes: u64) -> Vec<Range<u64>> {
-        unimplemented!()
-    }
-
-    /// Streams the answer, or the given output rows of it. Every batch has exactly [`Slice::schema`].
-    /// Batches are at most `max_batch_rows` rows; their bytes may exceed the message size: the
-    /// transport splits them.
-    pub fn stream(&self, _rows: Option<Range<u64>>) -> BatchStream {
-        unimplemented!()
-    }
-
-    /// Which ranges of which objects would be read, how many requests and bytes, as JSON.
-    ///
-    /// # Errors
-    /// The errors of reading chunk indexes and sparse row pointers.
-    pub async fn explain(&self) -> Result<serde_json::Value> {
-        unimplemented!()
+fn storage_options(limits: &Limits) -> StorageOptions {
+    StorageOptions {
+        cache_bytes: limits.block_cache_bytes,
+        requests_in_flight: usize::try_from(limits.requests_in_flight).unwrap_or(usize::MAX),
+        request_timeout: limits.request_timeout,
+        retry: RetryPolicy {
+            max_retries: u32::try_from(limits.retry_attempts).unwrap_or(u32::MAX),
+            total_time: limits.retry_timeout,
+            first_pause: limits.retry_initial_backoff,
+            longest_pause: limits.retry_max_backoff,
+        },
+        ..StorageOptions::default()
     }
 }

@@ -9,8 +9,14 @@ pub struct SliceRequest {
     pub source: Source,
     /// Path of the node; empty means the artifact's default.
     pub node: String,
-    /// Selectors per axis; AnnData's `obs` and `var` are the first and the second.
+    /// Selectors of AnnData's observations: every dimension of the node that follows them.
+    pub obs: Vec<Selector>,
+    /// Selectors of AnnData's variables: every dimension of the node that follows them.
+    pub var: Vec<Selector>,
+    /// Selectors per dimension, by position; not together with `obs` and `var`.
     pub axes: Vec<Vec<Selector>>,
+    /// The NumPy spelling of `axes` (`0:100, ::2, ...`), as the client wrote it; `axes` is empty then.
+    pub numpy_slice: Option<String>,
     /// Columns of a table, in the asked order; empty means all.
     pub columns: Option<Vec<String>>,
     /// SQL boolean expression over the table's columns.

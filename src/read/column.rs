@@ -43,6 +43,10 @@ pub struct ColumnReader {
     leading: Vec<AxisSelection>,
     /// Selections on the dimensions behind the rows.
     trailing: Vec<AxisSelection>,
+    /// Shape of one row of the answer.
+    lengths: Vec<u64>,
+    /// Arrow type of one element.
+    element: ArrowType,
     categories: OnceCell<ArrayRef>,
 }
 
@@ -60,13 +64,24 @@ impl ColumnReader {
         let is_text = stored.is_text();
         let width = item_bytes(&stored, is_text);
         let row_bytes = lengths.iter().fold(width, |total, length| total.saturating_mul(*length)).max(1);
-        let field = if trailing.is_empty() {
-            Field::new(name, element, nullable).with_dict_is_ordered(ordered)
-        } else {
-            tensor_field(name, element, &lengths)?
+        let field = match lengths.as_slice() {
+            [] => Field::new(name, element.clone(), nullable).with_dict_is_ordered(ordered),
+            lengths => tensor_field(name, element.clone(), lengths)?,
         };
-        let leading = Vec::new();
-        Ok(Self { field, column, row_bytes, is_text, leading, trailing, categories: OnceCell::new() })
+        let (leading, categories) = (Vec::new(), OnceCell::new());
+        Ok(Self { field, column, row_bytes, is_text, leading, trailing, lengths, element, categories })
+    }
+
+    /// The same with elements of `lengths`: the trailing lengths without those that were squeezed.
+    ///
+    /// # Errors
+    /// `Unimplemented` when rows get more than 2^31 elements.
+    pub fn shaped(mut self, lengths: &[u64]) -> Result<Self> {
+        if self.lengths != lengths {
+            self.field = element_field(self.field.name(), self.element.clone(), lengths)?;
+            self.lengths = lengths.to_vec();
+        }
+        Ok(self)
     }
 
     /// The same with single positions on the dimensions before the rows.
@@ -102,12 +117,11 @@ impl ColumnReader {
     ) -> Result<ArrayRef> {
         let read = Read { context, hierarchy, rows, leading: &self.leading, trailing: &self.trailing, caching };
         let flat = read.column(&self.column, &self.categories).await?;
-        if self.trailing.is_empty() {
+        if self.lengths.is_empty() {
             return Ok(flat);
         }
-        let lengths: Vec<u64> = self.trailing.iter().map(AxisSelection::len).collect();
         let count = usize::try_from(rows.len()).map_err(|_| Error::resource_exhausted("too many rows in a window"))?;
-        fixed_size_list(flat, list_size(&lengths)?, count)
+        fixed_size_list(flat, list_size(&self.lengths)?, count)
     }
 }
 
@@ -126,6 +140,11 @@ fn element_type(tree: &Tree, column: &Column) -> Result<ArrowType> {
         }
         _ => arrow_type(&column.stored_type(tree)?).with_context(|| format!("'{}'", column.main_path())),
     }
+}
+
+/// The field of elements or, where `lengths` has any, of rows of that shape.
+fn element_field(name: &str, element: ArrowType, lengths: &[u64]) -> Result<Field> {
+    if lengths.is_empty() { Ok(Field::new(name, element, false)) } else { tensor_field(name, element, lengths) }
 }
 
 /// The field of rows of shape `lengths`: a fixed-size list, marked as `arrow.fixed_shape_tensor` for

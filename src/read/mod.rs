@@ -11,6 +11,8 @@ pub mod column;
 pub mod context;
 pub mod dense;
 pub mod frame;
+pub mod joined;
+pub mod memory;
 pub mod nested;
 pub mod scatter;
 pub mod sparse;

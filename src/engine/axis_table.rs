@@ -1,0 +1,94 @@
+//! The table that describes an AnnData axis, for filters and names.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray};
+use arrow::datatypes::{DataType as ArrowType, SchemaRef};
+use arrow::record_batch::RecordBatch;
+use async_trait::async_trait;
+
+use crate::error::{Error, Result, ResultExt};
+use crate::format::Hierarchy;
+use crate::format::anndata::frame::Frame;
+use crate::model::selection::AxisSelection;
+use crate::read::array::Caching;
+use crate::read::context::ReadContext;
+use crate::read::frame::FrameAnswer;
+use crate::read::windowed::{Window, Windowed};
+use crate::select::axis::AxisTable;
+
+/// Longest axis whose columns are read whole to evaluate a filter, in rows.
+const MAX_ROWS: u64 = 200_000_000;
+
+/// A frame of an AnnData hierarchy as the table of an axis.
+#[derive(Debug)]
+pub struct FrameTable {
+    context: ReadContext,
+    hierarchy: Hierarchy,
+    frame: Frame,
+    schema: SchemaRef,
+}
+
+impl FrameTable {
+    /// The table of `frame`. Columns whose type is not served are left out of the schema: a filter
+    /// that names one is refused as an unknown column.
+    pub fn new(context: ReadContext, hierarchy: Hierarchy, frame: Frame) -> Self {
+        let fields: Vec<_> = frame
+            .columns
+            .iter()
+            .filter_map(|(name, column)| {
+                let reader = crate::read::frame::column_reader(hierarchy.tree(), name, column.clone());
+                reader.ok().map(|reader| reader.field)
+            })
+            .collect();
+        let schema = Arc::new(arrow::datatypes::Schema::new(fields));
+        Self { context, hierarchy, frame, schema }
+    }
+
+    /// Number of rows.
+    pub fn rows(&self) -> u64 {
+        self.frame.rows
+    }
+
+    async fn read(&self, names: &[String]) -> Result<RecordBatch> {
+        let rows = self.frame.rows;
+        if rows > MAX_ROWS {
+            return Err(Error::resource_exhausted(format!(
+                "axis '{}' has {rows} rows, more than the {MAX_ROWS} that a filter may look at",
+                self.frame.path
+            )));
+        }
+        let all = AxisSelection::all(rows);
+        let answer = FrameAnswer::new(self.hierarchy.clone(), &self.frame, names, all, Caching::Keep)?;
+        let bytes = answer.estimated_row_bytes().saturating_mul(rows);
+        let _permit = self.context.reserve(bytes).await?;
+        answer.read(&self.context, Window { rows: 0..rows, bytes, spans: Vec::new() }).await
+    }
+}
+
+#[async_trait]
+impl AxisTable for FrameTable {
+    fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    async fn names(&self) -> Result<ArrayRef> {
+        let index = self.frame.index.clone();
+        let index = index.ok_or_else(|| Error::invalid(format!("axis '{}' has no names", self.frame.path)))?;
+        let batch = self.read(&[index]).await.with_context(|| format!("names of '{}'", self.frame.path))?;
+        text_of(batch.column(0))
+    }
+
+    async fn columns(&self, names: &[String]) -> Result<RecordBatch> {
+        self.read(names).await.with_context(|| format!("columns of '{}'", self.frame.path))
+    }
+}
+
+/// Names as texts: AnnData turns an index of numbers into texts as well.
+fn text_of(names: &ArrayRef) -> Result<ArrayRef> {
+    if names.data_type() == &ArrowType::Utf8 && names.as_string_opt::<i32>().is_some() {
+        return Ok(Arc::clone(names));
+    }
+    arrow::compute::cast(names, &ArrowType::Utf8)
+        .map_err(|error| Error::unimplemented(format!("names of type {}: {error}", names.data_type())))
+}

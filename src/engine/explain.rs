@@ -1,0 +1,108 @@
+//! What a slice would read: requests, bytes and ranges, from the same plans that reading executes.
+
+use serde_json::{Value, json};
+
+use super::slice::{Answer, Slice};
+use crate::error::Result;
+use crate::plan::requests::request_bytes;
+use crate::read::array::ArrayPlan;
+use crate::read::windowed::Windowed;
+
+/// Ranges listed by one explanation; beyond, only the totals count them.
+const MAX_RANGES: usize = 10_000;
+
+/// Windows planned for an estimate; more are extrapolated from these.
+const ESTIMATED_WINDOWS: usize = 16;
+
+#[derive(Default)]
+struct Totals {
+    requests: u64,
+    bytes: u64,
+    /// Whether the bytes of some request are known only to the store (whole zarr objects).
+    unknown_bytes: bool,
+    chunks: u64,
+    windows: usize,
+    ranges: Vec<Value>,
+}
+
+impl Totals {
+    fn add(&mut self, path: &str, plan: &ArrayPlan, list: bool) {
+        for request in &plan.requests {
+            self.requests += 1;
+            self.chunks += request.members.len() as u64;
+            match request_bytes(request) {
+                Some(bytes) => self.bytes = self.bytes.saturating_add(bytes),
+                None => self.unknown_bytes = true,
+            }
+            if list && self.ranges.len() < MAX_RANGES {
+                self.ranges.push(json!({
+                    "array": path,
+                    "object": request.object,
+                    "offset": request.range.as_ref().map(|range| range.start),
+                    "length": request_bytes(request),
+                    "chunks": request.members.len(),
+                }));
+            }
+        }
+    }
+}
+
+/// Plans windows of `answer`, at most `most`; returns the totals and how many rows they cover.
+async fn plan(slice: &Slice, answer: &dyn Windowed, most: usize, list: bool) -> Result<(Totals, u64)> {
+    let (mut totals, mut rows) = (Totals::default(), 0);
+    for block in answer.blocks(0..answer.rows()) {
+        for window in answer.windows(&slice.context, block).await? {
+            if totals.windows == most {
+                return Ok((totals, rows));
+            }
+            totals.windows += 1;
+            rows += window.rows.end - window.rows.start;
+            for (path, plan) in answer.plan(&slice.context, window).await? {
+                totals.add(&path, &plan, list);
+            }
+        }
+    }
+    Ok((totals, rows))
+}
+
+/// The whole explanation.
+pub(super) async fn explain(slice: &Slice) -> Result<Value> {
+    let mut summary = slice.summary(&Value::Null);
+    let detail = match &slice.answer {
+        Answer::Windowed(answer) => {
+            let (totals, _) = plan(slice, answer.as_ref(), usize::MAX, true).await?;
+            json!({
+                "requests": totals.requests,
+                "bytes": if totals.unknown_bytes { Value::Null } else { json!(totals.bytes) },
+                "chunks": totals.chunks,
+                "windows": totals.windows,
+                "ranges_listed": totals.ranges.len(),
+                "ranges": totals.ranges,
+            })
+        }
+        Answer::Table { table, scan, .. } => table.explain(scan).await?,
+    };
+    if let (Value::Object(summary), Value::Object(detail)) = (&mut summary, detail) {
+        summary.remove("estimate");
+        summary.extend(detail);
+    }
+    Ok(summary)
+}
+
+/// `{"requests": …, "bytes": …, "exact": …}`.
+pub(super) async fn estimate(slice: &Slice) -> Result<Value> {
+    match &slice.answer {
+        Answer::Windowed(answer) => {
+            let (totals, rows) = plan(slice, answer.as_ref(), ESTIMATED_WINDOWS, false).await?;
+            let exact = rows == answer.rows();
+            let scale = |count: u64| if exact { count } else { scaled(count, answer.rows(), rows) };
+            let bytes = if totals.unknown_bytes { Value::Null } else { json!(scale(totals.bytes)) };
+            Ok(json!({ "requests": scale(totals.requests), "bytes": bytes, "exact": exact }))
+        }
+        Answer::Table { .. } => Ok(json!({ "requests": null, "bytes": null, "exact": false })),
+    }
+}
+
+fn scaled(count: u64, total: u64, part: u64) -> u64 {
+    u64::try_from(u128::from(count) * u128::from(total) / u128::from(part.max(1))).unwrap_or(u64::MAX)
+}

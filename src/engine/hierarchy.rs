@@ -1,0 +1,436 @@
+//! Resolves a request on an HDF5 file or a zarr store: which node, which positions, which answer.
+
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::axis_table::FrameTable;
+use super::listing;
+use crate::error::{Error, Result, ResultExt};
+use crate::format::Hierarchy;
+use crate::format::anndata::axes::{Axis, axes_of};
+use crate::format::anndata::frame::Frame;
+use crate::format::anndata::is_anndata;
+use crate::format::anndata::legacy::alias;
+use crate::format::anndata::meaning::{Column, Meaning, Sparse, meaning};
+use crate::model::request::{Layout, Partitioning, Selector, SliceRequest};
+use crate::model::selection::AxisSelection;
+use crate::model::tree::{Attributes, normalise};
+use crate::read::array::Caching;
+use crate::read::column::ColumnReader;
+use crate::read::context::ReadContext;
+use crate::read::dense::DenseAnswer;
+use crate::read::frame::FrameAnswer;
+use crate::read::joined::JoinedAnswer;
+use crate::read::memory::MemoryAnswer;
+use crate::read::nested::NestedAnswer;
+use crate::read::sparse::SparseAnswer;
+use crate::read::windowed::Windowed;
+use crate::select::axis::{AxisTable, NoTable, resolve};
+use crate::select::numpy;
+
+/// A request resolved on a hierarchy.
+#[derive(Debug)]
+pub struct Resolved {
+    /// Path of the node, normalised.
+    pub node: String,
+    /// The answer.
+    pub answer: Arc<dyn Windowed>,
+    /// Shape of the node.
+    pub shape_before: Vec<u64>,
+    /// Shape of the answer.
+    pub shape_after: Vec<u64>,
+    /// Name of the index column of a data frame, when the answer has it.
+    pub index: Option<String>,
+    /// Whether the answer is a data frame.
+    pub is_frame: bool,
+    /// Attributes of the node.
+    pub attributes: Attributes,
+}
+
+/// Resolves `request` on `hierarchy`; reads the columns and names that the selectors need.
+///
+/// # Errors
+/// Those of slice-request semantics.
+pub async fn resolve_request(
+    context: &ReadContext,
+    hierarchy: &Hierarchy,
+    request: &SliceRequest,
+) -> Result<Resolved> {
+    let tree = hierarchy.tree();
+    let anndata = is_anndata(tree);
+    refuse_table_only(request)?;
+    if !anndata && !(request.obs.is_empty() && request.var.is_empty()) {
+        return Err(Error::invalid("obs and var select on AnnData files, this one is none: use axes or slice"));
+    }
+    let node = match normalise(&request.node) {
+        empty if empty.is_empty() && anndata => "obs".to_owned(),
+        path => alias(tree, &path),
+    };
+    let found = meaning(tree, &node)?;
+    let resolver = Resolver { context, hierarchy, request, node: &node, anndata };
+    let mut resolved = match found {
+        Meaning::Column(column) => resolver.dense(column).await?,
+        Meaning::Sparse(sparse) => resolver.sparse(sparse).await?,
+        Meaning::Frame(frame) => resolver.frame(&frame).await?,
+        Meaning::Group if anndata && node.split('/').next() == Some("uns") => resolver.nested()?,
+        Meaning::Group => resolver.listing()?,
+    };
+    resolved.attributes = tree.attributes(&node).cloned().unwrap_or_default();
+    Ok(resolved)
+}
+
+fn refuse_table_only(request: &SliceRequest) -> Result<()> {
+    if request.partitioning != Partitioning::None {
+        return Err(Error::invalid("partitioning applies to folders of shards"));
+    }
+    if request.substrait_filter.is_some() {
+        return Err(Error::unimplemented("substrait filters (field 'filter') are not supported, use 'where'"));
+    }
+    Ok(())
+}
+
+struct Resolver<'a> {
+    context: &'a ReadContext,
+    hierarchy: &'a Hierarchy,
+    request: &'a SliceRequest,
+    node: &'a str,
+    anndata: bool,
+}
+
+/// The table of an AnnData axis, or that there is none.
+enum AxisOf {
+    Frame(FrameTable),
+    None(NoTable),
+}
+
+impl AxisOf {
+    fn table(&self) -> &dyn AxisTable {
+        match self {
+            Self::Frame(table) => table,
+            Self::None(none) => none,
+        }
+    }
+}
+
+impl Resolver<'_> {
+    /// The axes that the node's dimensions follow; none outside AnnData.
+    fn axes(&self) -> &'static [Axis] {
+        if self.anndata { axes_of(self.node) } else { &[] }
+    }
+
+    fn frame_of(&self, axis: Axis) -> Result<Frame> {
+        let path = axis.frame_path(self.hierarchy.tree());
+        match meaning(self.hierarchy.tree(), &path)? {
+            Meaning::Frame(frame) => Ok(frame),
+            _ => Err(Error::data_loss(format!("axis '{path}' is no data frame"))),
+        }
+    }
+
+    /// The selectors of each of `shape`'s dimensions, as the request spells them.
+    fn selectors(&self, rank: usize) -> Result<Vec<Vec<Selector>>> {
+        let mut axes = match &self.request.numpy_slice {
+            Some(text) => numpy::parse(text, rank)?,
+            None => self.request.axes.clone(),
+        };
+        if axes.len() > rank {
+            return Err(Error::invalid(format!("node '{}' has {rank} dimensions, found {} axes", self.node, axes.len())));
+        }
+        axes.resize(rank, Vec::new());
+        for (selectors, axis) in axes.iter_mut().zip(self.axes()) {
+            let named = match axis {
+                Axis::Observations => &self.request.obs,
+                Axis::Variables | Axis::RawVariables => &self.request.var,
+            };
+            selectors.extend(named.iter().cloned());
+        }
+        Ok(axes)
+    }
+
+    /// Evaluates the selectors of every dimension of `shape`.
+    async fn selection(&self, shape: &[u64]) -> Result<Vec<AxisSelection>> {
+        let mut selection = Vec::with_capacity(shape.len());
+        for (dimension, (selectors, length)) in self.selectors(shape.len())?.iter().zip(shape).enumerate() {
+            if selectors.is_empty() {
+                selection.push(AxisSelection::all(*length));
+                continue;
+            }
+            let table = match self.axes().get(dimension) {
+                Some(axis) => {
+                    let frame = self.frame_of(*axis)?;
+                    if frame.rows != *length {
+                        return Err(Error::data_loss(format!(
+                            "node '{}' has {length} positions on an axis of {} rows",
+                            self.node, frame.rows
+                        )));
+                    }
+                    AxisOf::Frame(FrameTable::new(self.context.clone(), self.hierarchy.clone(), frame))
+                }
+                None => AxisOf::None(NoTable),
+            };
+            let positions = resolve(selectors, *length, table.table()).await;
+            selection.push(positions.with_context(|| format!("axis {dimension} of '{}'", self.node))?);
+        }
+        Ok(selection)
+    }
+
+    /// `rows` after limit and offset.
+    fn limited(&self, rows: AxisSelection) -> AxisSelection {
+        match (self.request.offset, self.request.limit) {
+            (None, None) => rows,
+            (offset, limit) => rows.part(offset.unwrap_or(0), limit.unwrap_or(u64::MAX)),
+        }
+    }
+
+    fn no_table_fields(&self) -> Result<()> {
+        if self.request.columns.is_some() {
+            return Err(Error::invalid(format!("columns apply to tables, '{}' is an array: use var", self.node)));
+        }
+        if self.request.filter.is_some() {
+            return Err(Error::invalid(format!(
+                "where applies to tables, '{}' is an array: use obs.where or var.where",
+                self.node
+            )));
+        }
+        Ok(())
+    }
+
+    fn name(&self) -> &str {
+        let name = self.node.rsplit('/').next().unwrap_or(self.node);
+        name.strip_prefix("raw.").unwrap_or(name)
+    }
+
+    fn unserved_layout(&self, form: &str) -> Error {
+        Error::unimplemented(format!("layout {:?} of '{}', which is {form}", self.request.layout, self.node))
+    }
+
+    async fn dense(&self, column: Column) -> Result<Resolved> {
+        self.no_table_fields()?;
+        if !matches!(self.request.layout, Layout::Auto | Layout::Rows | Layout::Dense | Layout::Wide) {
+            return Err(self.unserved_layout("a dense array"));
+        }
+        let tree = self.hierarchy.tree();
+        let shape_before = column.shape(tree)?;
+        let mut selection = self.selection(&shape_before).await?;
+        let squeezed = self.squeezed(shape_before.len())?;
+        // The first dimension that stays gives the rows.
+        let row_axis = squeezed.iter().position(|squeezed| !squeezed).unwrap_or(0);
+        let dropped = row_axis.min(selection.len());
+        let leading: Vec<_> = selection.drain(..dropped).collect();
+        if !leading.is_empty() && !matches!(column, Column::Array { .. }) {
+            return Err(Error::unimplemented(format!("squeeze of '{}', which is no plain array", self.node)));
+        }
+        let trailing = selection.split_off(selection.len().min(1));
+        let rows = self.limited(selection.pop().unwrap_or(AxisSelection::all(1)));
+        let chunk_shape = &tree.array(column.main_path())?.chunk_shape;
+        let chunk_rows = chunk_shape.get(row_axis).copied().unwrap_or(1);
+        let kept = |axis: usize| squeezed.get(axis).is_none_or(|squeezed| !squeezed);
+        let mut shape_after = if shape_before.is_empty() { Vec::new() } else { vec![rows.len()] };
+        let lengths = trailing.iter().enumerate().filter(|(at, _)| kept(row_axis + 1 + at));
+        shape_after.extend(lengths.map(|(_, selection)| selection.len()));
+        let element_shape = shape_after.get(1..).unwrap_or_default().to_vec();
+        let columns = trailing.first().cloned();
+        let reader = ColumnReader::new(tree, self.name(), column, trailing)?
+            .behind(leading)
+            .shaped(&element_shape)?;
+        let answer = DenseAnswer::new(self.hierarchy.clone(), reader, rows.clone(), chunk_rows);
+        let answer = match (self.request.layout, columns) {
+            (Layout::Wide, Some(columns)) => answer.wide(&self.column_names(row_axis + 1, &columns).await?)?,
+            (Layout::Wide, None) => return Err(self.unserved_layout("one-dimensional")),
+            _ => answer,
+        };
+        let answer = self.joined(Arc::new(answer), row_axis, rows)?;
+        Ok(self.resolved(answer, shape_before, shape_after))
+    }
+
+    /// Which dimensions a single integer drops.
+    fn squeezed(&self, rank: usize) -> Result<Vec<bool>> {
+        if !self.request.squeeze {
+            return Ok(vec![false; rank]);
+        }
+        let single = |selectors: &Vec<Selector>| selectors.iter().any(|one| matches!(one, Selector::Integer(_)));
+        let mut squeezed: Vec<bool> = self.selectors(rank)?.iter().map(single).collect();
+        if squeezed.iter().all(|squeezed| *squeezed) {
+            // A scalar still comes as one row.
+            squeezed.iter_mut().take(1).for_each(|first| *first = false);
+        }
+        Ok(squeezed)
+    }
+
+    /// Names of the selected columns on dimension `axis`, or their positions where it has no names.
+    async fn column_names(&self, axis: usize, columns: &AxisSelection) -> Result<Vec<String>> {
+        let Some(axis) = self.axes().get(axis) else {
+            return Ok(columns.positions().iter().map(u64::to_string).collect());
+        };
+        let frame = self.frame_of(*axis)?;
+        let names = FrameTable::new(self.context.clone(), self.hierarchy.clone(), frame).names().await?;
+        let names = arrow::array::AsArray::as_string::<i32>(&names);
+        Ok(columns.positions().iter().map(|position| names.value(*position as usize).to_owned()).collect())
+    }
+
+    async fn sparse(&self, sparse: Sparse) -> Result<Resolved> {
+        self.no_table_fields()?;
+        let form = if sparse.major == 0 { "stored by rows (CSR)" } else { "stored by columns (CSC)" };
+        let dense = match (self.request.layout, sparse.major) {
+            (Layout::Auto | Layout::Sparse, _) | (Layout::Rows, 0) => false,
+            (Layout::Dense, 0) => true,
+            _ => return Err(self.unserved_layout(form)),
+        };
+        if self.request.squeeze {
+            return Err(Error::unimplemented(format!("squeeze of '{}', a sparse matrix", self.node)));
+        }
+        let mut selection = self.selection(&sparse.shape).await?;
+        let major_axis = sparse.major;
+        let shape_before = sparse.shape.to_vec();
+        if major_axis == 0 {
+            selection[0] = self.limited(selection[0].clone());
+        } else if self.request.limit.is_some() || self.request.offset.is_some() {
+            return Err(Error::unimplemented(format!("limit or offset of rows of '{}', {form}", self.node)));
+        }
+        let shape_after: Vec<u64> = selection.iter().map(AxisSelection::len).collect();
+        let (major, minor) = (selection[major_axis].clone(), selection[1 - major_axis].clone());
+        let answer = SparseAnswer::new(self.hierarchy.clone(), sparse, self.name(), major.clone(), minor, dense)?;
+        let answer = self.joined(Arc::new(answer), major_axis, major)?;
+        Ok(self.resolved(answer, shape_before, shape_after))
+    }
+
+    async fn frame(&self, frame: &Frame) -> Result<Resolved> {
+        if self.request.layout != Layout::Auto {
+            return Err(self.unserved_layout("a table"));
+        }
+        if self.request.with_index || !self.request.with_obs.is_empty() {
+            return Err(Error::invalid(format!("with_obs and with_index join to arrays, '{}' is a table", self.node)));
+        }
+        let mut rows = self.rows_of_frame(frame).await?;
+        if let Some(filter) = &self.request.filter {
+            let table = FrameTable::new(self.context.clone(), self.hierarchy.clone(), frame.clone());
+            let selectors = [Selector::Where(filter.clone())];
+            let matching = resolve(&selectors, frame.rows, &table).await?;
+            rows = intersect(&rows, &matching, frame.rows);
+        }
+        let rows = self.limited(rows);
+        let names = match &self.request.columns {
+            Some(names) => {
+                refuse_duplicates(names)?;
+                names.clone()
+            }
+            None => frame.columns.iter().map(|(name, _)| name.clone()).collect(),
+        };
+        let index = frame.index.clone().filter(|index| names.contains(index));
+        let shape_before = vec![frame.rows, frame.columns.len() as u64];
+        let shape_after = vec![rows.len(), names.len() as u64];
+        let answer = FrameAnswer::new(self.hierarchy.clone(), frame, &names, rows, Caching::Keep)?;
+        let mut resolved = self.resolved(Arc::new(answer), shape_before, shape_after);
+        resolved.index = index;
+        resolved.is_frame = true;
+        Ok(resolved)
+    }
+
+    /// The rows that the axis selectors leave; a frame that is no axis takes positional ones.
+    async fn rows_of_frame(&self, frame: &Frame) -> Result<AxisSelection> {
+        let selectors = self.selectors(1)?;
+        let table = FrameTable::new(self.context.clone(), self.hierarchy.clone(), frame.clone());
+        match selectors.first() {
+            Some(selectors) if !selectors.is_empty() => resolve(selectors, frame.rows, &table).await,
+            _ => Ok(AxisSelection::all(frame.rows)),
+        }
+    }
+
+    fn nested(&self) -> Result<Resolved> {
+        self.no_table_fields()?;
+        let answer = NestedAnswer::new(self.hierarchy.clone(), self.node)?;
+        let members = answer.schema().fields().len() as u64;
+        Ok(self.resolved(Arc::new(answer), vec![1, members], vec![1, members]))
+    }
+
+    fn listing(&self) -> Result<Resolved> {
+        let batch = listing::nodes(self.hierarchy.tree(), self.node)?;
+        let shape = vec![batch.num_rows() as u64, batch.num_columns() as u64];
+        Ok(self.resolved(Arc::new(MemoryAnswer::new(batch)), shape.clone(), shape))
+    }
+
+    /// `answer` with the columns of `with_obs` and `with_index` before it.
+    fn joined(&self, answer: Arc<dyn Windowed>, row_axis: usize, rows: AxisSelection) -> Result<Arc<dyn Windowed>> {
+        if !self.request.with_index && self.request.with_obs.is_empty() {
+            return Ok(answer);
+        }
+        let axis = self.axes().get(row_axis).copied();
+        let axis = match axis {
+            Some(axis) if self.request.with_obs.is_empty() || axis == Axis::Observations => axis,
+            _ => {
+                return Err(Error::invalid(format!(
+                    "with_obs and with_index need rows that are observations, those of '{}' are not",
+                    self.node
+                )));
+            }
+        };
+        let frame = self.frame_of(axis)?;
+        let index = frame.index.iter().filter(|_| self.request.with_index);
+        let others = self.request.with_obs.iter().filter(|name| !self.request.with_index || Some(*name) != frame.index.as_ref());
+        let names: Vec<String> = index.chain(others).cloned().collect();
+        refuse_duplicates(&names)?;
+        let columns = FrameAnswer::new(self.hierarchy.clone(), &frame, &names, rows, Caching::Keep)?;
+        Ok(Arc::new(JoinedAnswer::new(columns, answer)?))
+    }
+
+    fn resolved(&self, answer: Arc<dyn Windowed>, shape_before: Vec<u64>, shape_after: Vec<u64>) -> Resolved {
+        let node = self.node.to_owned();
+        let attributes = Attributes::new();
+        Resolved { node, answer, shape_before, shape_after, index: None, is_frame: false, attributes }
+    }
+}
+
+/// The positions of `rows` that are in `matching`, in the order of `rows`.
+fn intersect(rows: &AxisSelection, matching: &AxisSelection, length: u64) -> AxisSelection {
+    if rows.is_all(length) {
+        return matching.clone();
+    }
+    let matching: std::collections::HashSet<u64> = matching.positions().into_iter().collect();
+    AxisSelection::Indices(rows.positions().into_iter().filter(|row| matching.contains(row)).collect())
+}
+
+fn refuse_duplicates(names: &[String]) -> Result<()> {
+    let mut seen = std::collections::HashSet::new();
+    match names.iter().find(|name| !seen.insert(name.as_str())) {
+        None => Ok(()),
+        Some(name) => Err(Error::invalid(format!("column '{name}' is asked for twice"))),
+    }
+}
+
+/// What the selection of a request is, in one line of JSON: for the schema's metadata.
+pub fn selection_summary(request: &SliceRequest) -> serde_json::Value {
+    let axis = |selectors: &[Selector]| selectors.iter().map(selector_summary).collect::<Vec<_>>();
+    let mut summary = serde_json::Map::new();
+    if !request.obs.is_empty() {
+        summary.insert("obs".into(), json!(axis(&request.obs)));
+    }
+    if !request.var.is_empty() {
+        summary.insert("var".into(), json!(axis(&request.var)));
+    }
+    if !request.axes.is_empty() {
+        summary.insert("axes".into(), json!(request.axes.iter().map(|one| axis(one)).collect::<Vec<_>>()));
+    }
+    let mut put = |name: &str, value: Option<serde_json::Value>| {
+        if let Some(value) = value {
+            summary.insert(name.to_owned(), value);
+        }
+    };
+    put("slice", request.numpy_slice.as_ref().map(|text| json!(text)));
+    put("where", request.filter.as_ref().map(|text| json!(text)));
+    put("limit", request.limit.map(|limit| json!(limit)));
+    put("offset", request.offset.map(|offset| json!(offset)));
+    serde_json::Value::Object(summary)
+}
+
+/// One selector; long lists are told by their length.
+fn selector_summary(selector: &Selector) -> serde_json::Value {
+    match selector {
+        Selector::All => json!({ "all": true }),
+        Selector::Slice { start, stop, step } => json!({ "slice": { "start": start, "stop": stop, "step": step } }),
+        Selector::Index(indices) => json!({ "index": { "count": indices.len() } }),
+        Selector::Integer(position) => json!({ "integer": position }),
+        Selector::Mask { bits, .. } => json!({ "mask": { "bytes": bits.len() } }),
+        Selector::Names(names) => json!({ "names": { "count": names.len() } }),
+        Selector::Where(text) => json!({ "where": text }),
+    }
+}

@@ -1,0 +1,121 @@
+//! Opens artifacts: an HDF5 file or zarr store with its tree, a table with its files. What was opened
+//! stays open for the next request, pinned to the version that was registered.
+
+use std::sync::{Arc, PoisonError};
+
+use super::Engine;
+use crate::error::{Error, Result, ResultExt};
+use crate::format::Hierarchy;
+use crate::format::hdf5::Hdf5File;
+use crate::format::zarr::ZarrStore;
+use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
+use crate::model::index_store::IndexStore;
+use crate::storage::pinned_store::PinnedStore;
+use crate::storage::reader::ObjectIdentity;
+use crate::table::{Table, TableFile, TableSource};
+
+/// An artifact that is open.
+#[derive(Clone, Debug)]
+pub(super) enum Opened {
+    /// An HDF5 file or zarr store.
+    Hierarchy(Hierarchy),
+    /// Parquet files.
+    Table(Arc<Table>),
+}
+
+impl Engine {
+    /// The open artifact, from the cache or anew.
+    pub(super) async fn opened(&self, artifact: &Artifact) -> Result<Opened> {
+        let name = format!("{}\n{}", artifact.uid, artifact.etag);
+        if let Some(opened) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+            return Ok(opened.clone());
+        }
+        let opened = self.open_artifact(artifact).await.with_context(|| format!("artifact '{}'", artifact.key))?;
+        self.opened.lock().unwrap_or_else(PoisonError::into_inner).put(name, opened.clone());
+        Ok(opened)
+    }
+
+    /// The open hierarchy of an artifact that must be one.
+    pub(super) async fn hierarchy(&self, artifact: &Artifact) -> Result<Hierarchy> {
+        match self.opened(artifact).await? {
+            Opened::Hierarchy(hierarchy) => Ok(hierarchy),
+            Opened::Table(_) => Err(Error::invalid(format!("artifact '{}' is a table", artifact.key))),
+        }
+    }
+
+    /// The parquet files of several artifacts as one table, in order.
+    pub(super) async fn table_of(&self, artifacts: &[Artifact]) -> Result<Arc<Table>> {
+        let mut files = Vec::new();
+        for artifact in artifacts {
+            if artifact.kind != ArtifactKind::Parquet {
+                return Err(Error::unimplemented(format!(
+                    "a collection with '{}', which is no parquet table, cannot be read as one",
+                    artifact.key
+                )));
+            }
+            files.extend(self.table_files(artifact)?);
+        }
+        Ok(Arc::new(Table::open(TableSource { files }).await?))
+    }
+
+    async fn open_artifact(&self, artifact: &Artifact) -> Result<Opened> {
+        match artifact.kind {
+            ArtifactKind::Hdf5 | ArtifactKind::H5ad => {
+                let identity = ObjectIdentity {
+                    url: artifact.url.clone(),
+                    etag: artifact.etag.clone(),
+                    version: None,
+                    size: artifact.size,
+                };
+                let reader = self.storages.open(identity).await?;
+                let indexes: Arc<dyn IndexStore> = Arc::clone(&self.registry) as _;
+                let file = Hdf5File::open(reader, indexes).await?;
+                Ok(Opened::Hierarchy(Hierarchy::Hdf5(Arc::new(file))))
+            }
+            ArtifactKind::Zarr => {
+                let folder = self.storages.folder(&artifact.url).await?;
+                let indexes: Arc<dyn IndexStore> = Arc::clone(&self.registry) as _;
+                let identity = format!("{}\n{}", artifact.url, artifact.etag);
+                let store = ZarrStore::open(folder, &identity, indexes).await?;
+                Ok(Opened::Hierarchy(Hierarchy::Zarr(Arc::new(store))))
+            }
+            ArtifactKind::Parquet => Ok(Opened::Table(self.table_of(std::slice::from_ref(artifact)).await?)),
+            ArtifactKind::Other => Err(Error::unimplemented(format!(
+                "files of suffix '{}' are not read; .h5ad, .h5, .hdf5, .zarr and .parquet are",
+                artifact.suffix
+            ))),
+        }
+    }
+
+    /// The artifact's parquet files, each pinned to its registered ETag.
+    fn table_files(&self, artifact: &Artifact) -> Result<Vec<TableFile>> {
+        let single = [PinnedFile { path: String::new(), size: artifact.size, etag: artifact.etag.clone() }];
+        let files = if artifact.files.is_empty() { &single[..] } else { &artifact.files[..] };
+        files.iter().map(|file| self.table_file(artifact, file)).collect()
+    }
+
+    fn table_file(&self, artifact: &Artifact, file: &PinnedFile) -> Result<TableFile> {
+        let url = match file.path.as_str() {
+            "" => artifact.url.clone(),
+            path => format!("{}/{path}", artifact.url.trim_end_matches('/')),
+        };
+        let location = self.storages.resolve(&url)?;
+        let pins = [(location.path.clone(), file.etag.clone())].into();
+        let store = PinnedStore::new(Arc::clone(&location.store), pins);
+        Ok(TableFile {
+            url,
+            store: Arc::new(store),
+            path: location.path,
+            size: file.size,
+            etag: file.etag.clone(),
+            hive: hive_values(&file.path),
+        })
+    }
+}
+
+/// The `name=value` folders of a path below the artifact's URL, as written.
+fn hive_values(path: &str) -> Vec<(String, String)> {
+    let (folders, _) = path.rsplit_once('/').unwrap_or(("", path));
+    let pairs = folders.split('/').filter_map(|folder| folder.split_once('='));
+    pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}

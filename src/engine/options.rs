@@ -1,0 +1,78 @@
+//! What an engine is opened with.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What an engine is opened with.
+#[derive(Clone, Default)]
+pub struct EngineOptions {
+    /// The registry's SQLite file; created when missing.
+    pub registry: PathBuf,
+    /// Root URLs that may be read, each with its options for the object store (secrets allowed).
+    pub storages: Vec<(String, BTreeMap<String, String>)>,
+    /// Bounds of memory, requests and time.
+    pub limits: Limits,
+}
+
+impl std::fmt::Debug for EngineOptions {
+    /// Shows the names of storage options, never their values.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let storages: Vec<_> =
+            self.storages.iter().map(|(root, options)| (root, options.keys().collect::<Vec<_>>())).collect();
+        formatter
+            .debug_struct("EngineOptions")
+            .field("registry", &self.registry)
+            .field("storages", &storages)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// Bounds of one engine; sizes in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of all streams together.
+    pub memory_budget: u64,
+    /// Memory of one stream.
+    pub stream_memory: u64,
+    /// Longest wait of a stream for memory that others use.
+    pub memory_wait: Duration,
+    /// Requests to stores in flight, all streams together.
+    pub requests_in_flight: u64,
+    /// Requests to stores in flight of one stream.
+    pub requests_in_flight_per_stream: u64,
+    /// Threads that decode; 0 means one per core.
+    pub decode_threads: u64,
+    /// Memory of the block cache for metadata and small reads.
+    pub block_cache_bytes: u64,
+    /// How often a failed request is repeated.
+    pub retry_attempts: u64,
+    /// Wait before the first repetition; doubled each time.
+    pub retry_initial_backoff: Duration,
+    /// Longest wait between repetitions.
+    pub retry_max_backoff: Duration,
+    /// Time for one request with all its repetitions.
+    pub retry_timeout: Duration,
+    /// Time for one try of a request.
+    pub request_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_budget: 1 << 30,
+            stream_memory: 128 << 20,
+            memory_wait: Duration::from_secs(60),
+            requests_in_flight: 64,
+            requests_in_flight_per_stream: 16,
+            decode_threads: 0,
+            block_cache_bytes: 64 << 20,
+            retry_attempts: 5,
+            retry_initial_backoff: Duration::from_millis(100),
+            retry_max_backoff: Duration::from_secs(5),
+            retry_timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}

@@ -1,0 +1,80 @@
+//! From a request to a [`Slice`]: which artifacts, pinned how, resolved by which format.
+
+use std::sync::Arc;
+
+use super::slice::{Answer, Slice};
+use super::{Engine, Found, Pin, hierarchy, metadata};
+use crate::error::{Error, Result, ResultExt};
+use crate::model::artifact::{Artifact, ArtifactKind};
+use crate::model::request::{SliceRequest, Source};
+
+impl Engine {
+    /// Resolves a request: finds the artifact, opens it, evaluates the selection. Reads metadata and
+    /// the columns that the selection names, no data. `pins` are the sources of a ticket, empty for a
+    /// fresh request.
+    ///
+    /// # Errors
+    /// Every error of slice-request semantics; `FailedPrecondition` when a pinned source changed.
+    pub async fn prepare(self: &Arc<Self>, request: &SliceRequest, pins: &[Pin]) -> Result<Slice> {
+        match self.pinned(request, pins).await? {
+            Found::Artifact(artifact) => match artifact.kind {
+                ArtifactKind::Parquet => self.prepare_table(request, vec![artifact], None).await,
+                _ => self.prepare_hierarchy(request, artifact).await,
+            },
+            Found::Collection(collection) => {
+                self.prepare_table(request, collection.artifacts, Some(collection.key)).await
+            }
+        }
+    }
+
+    /// What the request names; a ticket names the versions that it was made for.
+    async fn pinned(&self, request: &SliceRequest, pins: &[Pin]) -> Result<Found> {
+        if matches!(&request.source, Source::Key { key, .. } if key.is_empty()) {
+            return Err(Error::invalid("the request names no source: expected key, uid, collection or url"));
+        }
+        let found = match (pins, &request.source) {
+            ([pin], source) if !matches!(source, Source::Collection(_)) => {
+                // A newer version of the key may exist: the ticket's own version is meant.
+                match self.registry.artifact(&Source::Uid(pin.uid.clone())).await {
+                    Ok(artifact) => Found::Artifact(artifact),
+                    Err(_) => self.find(source).await?,
+                }
+            }
+            (_, source) => self.find(source).await?,
+        };
+        if pins.is_empty() {
+            return Ok(found);
+        }
+        let now: &[Artifact] = match &found {
+            Found::Artifact(artifact) => std::slice::from_ref(artifact),
+            Found::Collection(collection) => &collection.artifacts,
+        };
+        let same = now.len() == pins.len()
+            && now.iter().zip(pins).all(|(artifact, pin)| artifact.uid == pin.uid && artifact.etag == pin.etag);
+        if same {
+            return Ok(found);
+        }
+        let names: Vec<_> = now.iter().map(|artifact| artifact.key.as_str()).collect();
+        Err(Error::failed_precondition(format!(
+            "the registered sources changed since the ticket was issued, now [{}]: ask for a new FlightInfo",
+            names.join(", ")
+        )))
+    }
+
+    async fn prepare_hierarchy(&self, request: &SliceRequest, artifact: Artifact) -> Result<Slice> {
+        let open = self.hierarchy(&artifact).await?;
+        let resolved = hierarchy::resolve_request(&self.context, &open, request).await;
+        let resolved = resolved.with_context(|| format!("artifact '{}'", artifact.key))?;
+        let known = |shape: &[u64]| shape.iter().copied().map(Some).collect();
+        Ok(Slice {
+            schema: metadata::of_resolved(&resolved, &artifact, request),
+            node: resolved.node,
+            shape_before: known(&resolved.shape_before),
+            shape_after: known(&resolved.shape_after),
+            sources: vec![artifact],
+            collection: None,
+            context: self.context.clone(),
+            answer: Answer::Windowed(resolved.answer),
+        })
+    }
+}

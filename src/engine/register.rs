@@ -1,0 +1,152 @@
+//! Registration: what lies at a URL, how large it is, which version it is.
+
+use std::path::Path;
+
+use super::open::Opened;
+use super::{Engine, Registration};
+use crate::error::{Error, Kind, Result};
+use crate::format::anndata::meaning::{Meaning, meaning};
+use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
+use crate::registry::register::NewArtifact;
+use crate::storage::storages::{ListedFile, Location};
+
+/// Files that make a folder a zarr store.
+const ZARR_ROOTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
+
+impl Engine {
+    /// Registers a URL; the same key with other content makes a new version, the same content changes
+    /// nothing. The content is opened to learn its number of observations; content that cannot be
+    /// opened is registered all the same, and its error comes when it is read.
+    ///
+    /// # Errors
+    /// `PermissionDenied` outside the storages, `NotFound` for a missing object, `InvalidArgument` for
+    /// a folder that is neither a zarr store nor one of parquet files.
+    pub async fn register(&self, registration: &Registration) -> Result<Artifact> {
+        let location = self.storages.resolve(&registration.url)?;
+        let mut new = match self.storages.head(&location.url).await {
+            Ok(identity) => NewArtifact {
+                size: identity.size,
+                etag: identity.etag,
+                kind: kind_of_file(&location.url),
+                ..NewArtifact::default()
+            },
+            Err(error) if error.kind() == Kind::NotFound => {
+                let files = self.storages.list_files(&location.url).await?;
+                if files.is_empty() {
+                    return Err(error);
+                }
+                folder(&location.url, files)?
+            }
+            Err(error) => return Err(error),
+        };
+        new.key = registration.key.clone().unwrap_or_else(|| default_key(&location));
+        new.suffix = if new.kind == ArtifactKind::Parquet && new.n_files.is_some() {
+            String::new()
+        } else {
+            suffix(&location.url)
+        };
+        new.url = location.url;
+        new.labels.clone_from(&registration.labels);
+        new.description.clone_from(&registration.description);
+        new.n_observations = self.observations(&new).await;
+        Ok(self.registry.register(new).await?.artifact)
+    }
+
+    /// Rows of the table or observations of the AnnData file; none when it has none or does not open.
+    async fn observations(&self, new: &NewArtifact) -> Option<u64> {
+        if new.kind == ArtifactKind::Other {
+            return None;
+        }
+        let artifact = Artifact {
+            key: new.key.clone(),
+            suffix: new.suffix.clone(),
+            kind: new.kind,
+            url: new.url.clone(),
+            size: new.size,
+            etag: new.etag.clone(),
+            files: new.files.clone(),
+            ..Artifact::default()
+        };
+        let counted = match self.open_artifact(&artifact).await {
+            Ok(Opened::Hierarchy(open)) => match meaning(open.tree(), "obs") {
+                Ok(Meaning::Frame(frame)) => Ok(Some(frame.rows)),
+                _ => Ok(None),
+            },
+            Ok(Opened::Table(table)) => table.count_rows().await.map(Some),
+            Err(error) => Err(error),
+        };
+        counted.unwrap_or_else(|error| {
+            tracing::warn!(url = new.url, ?error, "registered content that does not open");
+            None
+        })
+    }
+}
+
+/// The key below the storage root.
+fn default_key(location: &Location) -> String {
+    let below = location.url.strip_prefix(location.root.as_str()).unwrap_or(&location.url);
+    let below = below.trim_matches('/');
+    let name = location.url.trim_end_matches('/').rsplit('/').next().unwrap_or(&location.url);
+    if below.is_empty() { name.to_owned() } else { below.to_owned() }
+}
+
+fn kind_of_file(url: &str) -> ArtifactKind {
+    match Path::new(url).extension().and_then(|extension| extension.to_str()) {
+        Some("h5ad") => ArtifactKind::H5ad,
+        Some("h5" | "hdf5" | "h5mu" | "loom" | "nc") => ArtifactKind::Hdf5,
+        Some("parquet" | "pq") => ArtifactKind::Parquet,
+        _ => ArtifactKind::Other,
+    }
+}
+
+/// Suffix of the last part of `url`, with the dot; `.anndata.zarr` is one.
+fn suffix(url: &str) -> String {
+    let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or(url);
+    if name.ends_with(".anndata.zarr") {
+        return ".anndata.zarr".to_owned();
+    }
+    name.rfind('.').filter(|at| *at > 0).map_or(String::new(), |at| name[at..].to_owned())
+}
+
+/// A folder as an artifact: a zarr store, or parquet shards in byte order of their paths.
+fn folder(url: &str, files: Vec<ListedFile>) -> Result<NewArtifact> {
+    let size = files.iter().fold(0, |total: u64, file| total.saturating_add(file.size));
+    let etag = digest(&files);
+    let is_zarr = files.iter().any(|file| ZARR_ROOTS.contains(&file.path.as_str()));
+    if is_zarr {
+        let n_files = Some(files.len() as u64);
+        return Ok(NewArtifact { size, etag, n_files, kind: ArtifactKind::Zarr, ..NewArtifact::default() });
+    }
+    let hidden = |file: &ListedFile| {
+        let name = file.path.rsplit('/').next().unwrap_or(&file.path);
+        name.starts_with(['.', '_'])
+    };
+    let shards: Vec<_> = files.into_iter().filter(|file| !hidden(file)).collect();
+    let other = shards.iter().find(|file| kind_of_file(&file.path) != ArtifactKind::Parquet);
+    if let Some(other) = other {
+        return Err(Error::invalid(format!(
+            "folder '{url}' is neither a zarr store nor a folder of parquet files: it has '{}'",
+            other.path
+        )));
+    }
+    let pinned = |file: ListedFile| PinnedFile { path: file.path, size: file.size, etag: file.etag };
+    let size = shards.iter().fold(0, |total: u64, file| total.saturating_add(file.size));
+    Ok(NewArtifact {
+        size,
+        etag,
+        n_files: Some(shards.len() as u64),
+        kind: ArtifactKind::Parquet,
+        files: shards.into_iter().map(pinned).collect(),
+        ..NewArtifact::default()
+    })
+}
+
+/// One text for the versions of all files: the SHA-256 of their paths, sizes and ETags.
+fn digest(files: &[ListedFile]) -> String {
+    use sha2::{Digest, Sha256};
+    let mut hasher = Sha256::new();
+    for file in files {
+        hasher.update(format!("{}\n{}\n{}\n", file.path, file.size, file.etag));
+    }
+    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
+}

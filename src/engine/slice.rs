@@ -1,0 +1,166 @@
+//! A resolved request: ready to be explained, split and streamed.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::datatypes::SchemaRef;
+use futures::stream::{self, StreamExt};
+use serde_json::{Value, json};
+
+use super::{BatchStream, Pin};
+use crate::error::{Error, Result};
+use crate::model::artifact::Artifact;
+use crate::read::context::ReadContext;
+use crate::read::windowed::{self, Windowed};
+use crate::table::{ScanRequest, Table};
+
+/// Endpoints of one answer at most: beyond, partitions grow.
+const MAX_PARTITIONS: u64 = 4096;
+
+/// A resolved request.
+#[derive(Clone, Debug)]
+pub struct Slice {
+    pub(super) schema: SchemaRef,
+    pub(super) sources: Vec<Artifact>,
+    /// Key of the collection, when that was asked for.
+    pub(super) collection: Option<String>,
+    pub(super) node: String,
+    pub(super) shape_before: Vec<Option<u64>>,
+    pub(super) shape_after: Vec<Option<u64>>,
+    pub(super) context: ReadContext,
+    pub(super) answer: Answer,
+}
+
+/// Where the rows come from.
+#[derive(Clone, Debug)]
+pub(super) enum Answer {
+    /// Our own reading of HDF5 and zarr.
+    Windowed(Arc<dyn Windowed>),
+    /// A scan of parquet files; the rows where they are known without reading.
+    Table { table: Arc<Table>, scan: ScanRequest, rows: Option<u64>, bytes: Option<u64> },
+}
+
+impl Slice {
+    /// Schema of the answer, with its metadata.
+    pub fn schema(&self) -> SchemaRef {
+        Arc::clone(&self.schema)
+    }
+
+    /// Rows of the whole answer, when known without reading data.
+    pub fn total_rows(&self) -> Option<u64> {
+        match &self.answer {
+            Answer::Windowed(answer) => Some(answer.rows()),
+            Answer::Table { rows, .. } => *rows,
+        }
+    }
+
+    /// Bytes of the whole answer in Arrow buffers, when known without reading data.
+    pub fn total_bytes(&self) -> Option<u64> {
+        match &self.answer {
+            Answer::Windowed(answer) => answer.bytes(),
+            Answer::Table { .. } => None,
+        }
+    }
+
+    /// The artifacts it reads, as they are now.
+    pub fn pins(&self) -> Vec<Pin> {
+        let pin = |artifact: &Artifact| Pin { uid: artifact.uid.clone(), etag: artifact.etag.clone() };
+        self.sources.iter().map(pin).collect()
+    }
+
+    /// JSON for `app_metadata`: artifact or collection, node, shape before and after (null where a
+    /// length is known only after reading). `estimate` is [`Slice::estimate`]'s.
+    pub fn summary(&self, estimate: &Value) -> Value {
+        let artifact = match (&self.collection, self.sources.first()) {
+            (Some(key), _) => json!({ "collection": key, "members": self.sources.len() }),
+            (None, Some(artifact)) => json!({
+                "uid": artifact.uid, "key": artifact.key, "version": artifact.version,
+                "kind": artifact.kind, "url": artifact.url, "etag": artifact.etag,
+            }),
+            (None, None) => Value::Null,
+        };
+        json!({
+            "artifact": artifact,
+            "node": self.node,
+            "shape_before": self.shape_before,
+            "shape_after": self.shape_after,
+            "estimate": estimate,
+        })
+    }
+
+    /// Splits the answer into row ranges of about `target_bytes` each; one range `0..rows` when it is
+    /// small, none when the rows are not known beforehand (then it is served as one stream).
+    pub fn partitions(&self, target_bytes: u64) -> Vec<Range<u64>> {
+        let row_bytes = match &self.answer {
+            Answer::Windowed(answer) => answer.estimated_row_bytes(),
+            Answer::Table { rows, bytes, .. } => match (rows, bytes) {
+                (Some(rows), Some(bytes)) => bytes / (*rows).max(1),
+                _ => return Vec::new(),
+            },
+        };
+        let Some(rows) = self.total_rows() else { return Vec::new() };
+        let per_part = (target_bytes / row_bytes.max(1)).max(1).max(rows.div_ceil(MAX_PARTITIONS));
+        if rows <= per_part {
+            return vec![Range { start: 0, end: rows }];
+        }
+        (0..rows.div_ceil(per_part)).map(|part| part * per_part..((part + 1) * per_part).min(rows)).collect()
+    }
+
+    /// Streams the answer, or the given output rows of it. Every batch has exactly [`Slice::schema`].
+    /// Batches may be larger than a message: the transport splits them.
+    pub fn stream(&self, rows: Option<Range<u64>>) -> BatchStream {
+        let schema = self.schema();
+        let batches = match &self.answer {
+            Answer::Windowed(answer) => {
+                let total = answer.rows();
+                let rows = rows.unwrap_or(0..total);
+                if rows.start > rows.end || rows.end > total {
+                    return failed(Error::out_of_range(format!("rows {rows:?} of an answer of {total} rows")));
+                }
+                windowed::stream(&self.context, Arc::clone(answer), rows)
+            }
+            Answer::Table { table, scan, .. } => {
+                let (table, mut scan) = (Arc::clone(table), scan.clone());
+                if let Some(rows) = rows {
+                    scan.narrow(rows);
+                }
+                stream::once(async move { table.scan(scan).await })
+                    .flat_map(|opened| match opened {
+                        Ok(batches) => batches,
+                        Err(error) => failed(error),
+                    })
+                    .boxed()
+            }
+        };
+        batches
+            .map(move |batch| {
+                let batch = batch?;
+                let (columns, rows) = (batch.columns().to_vec(), batch.num_rows());
+                let options = arrow::record_batch::RecordBatchOptions::new().with_row_count(Some(rows));
+                arrow::record_batch::RecordBatch::try_new_with_options(Arc::clone(&schema), columns, &options)
+                    .map_err(|error| Error::internal("a batch differs from its schema").with_source(error))
+            })
+            .boxed()
+    }
+
+    /// Which ranges of which objects would be read, how many requests and bytes, as JSON. Reads chunk
+    /// indexes and sparse pointers, no data.
+    ///
+    /// # Errors
+    /// The errors of those reads.
+    pub async fn explain(&self) -> Result<Value> {
+        super::explain::explain(self).await
+    }
+
+    /// Requests and bytes of the whole answer, from its first windows when it has many.
+    ///
+    /// # Errors
+    /// As [`Slice::explain`].
+    pub async fn estimate(&self) -> Result<Value> {
+        super::explain::estimate(self).await
+    }
+}
+
+fn failed(error: Error) -> BatchStream {
+    stream::once(async move { Err(error) }).boxed()
+}
