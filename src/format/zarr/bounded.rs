@@ -1,7 +1,8 @@
-//! Decompressors that stop at the size a chunk can have.
+//! Codecs that stand in for the library's: decompressors that stop at the size a chunk can have.
 //!
 //! The library's own decompressors grow with what the bytes say, so that a few damaged or hostile
 //! bytes could take all memory. These read at most what the chunk can decode to. They only decode.
+//! [`super::fletcher32`] stands in too, because it differs from the reference.
 
 use std::any::Any;
 use std::borrow::Cow;
@@ -12,17 +13,18 @@ use zarrs::array::codec::api::{
     BytesToBytesCodecTraits, CodecError, CodecMetadataOptions, CodecOptions, CodecTraits, PartialDecoderCapability,
     PartialEncoderCapability, RecommendedConcurrency,
 };
-use zarrs::array::codec::{BloscCodec, Bz2Codec, GzipCodec, ZlibCodec, ZstdCodec};
+use zarrs::array::codec::{BloscCodec, Bz2Codec, Fletcher32Codec, GzipCodec, ZlibCodec, ZstdCodec};
 use zarrs::array::{ArrayBytesRaw, BytesRepresentation};
 use zarrs::metadata::Configuration;
 use zarrs::plugin::{ExtensionName, ZarrVersion};
 
 use super::decoder::MAX_CHUNK_BYTES;
+use super::fletcher32;
 
 /// Bytes that are set aside before the first byte is decoded, at most; larger results grow.
 const MAX_RESERVED_BYTES: u64 = 16 << 20;
 
-/// `codec`, bounded if its result can be larger than its input.
+/// `codec`, or what stands in for it: bounded if its result can be larger than its input.
 pub(super) fn bounded(codec: &Arc<dyn BytesToBytesCodecTraits>) -> Arc<dyn BytesToBytesCodecTraits> {
     let any = codec.as_any();
     let kind = if any.is::<ZstdCodec>() {
@@ -35,13 +37,15 @@ pub(super) fn bounded(codec: &Arc<dyn BytesToBytesCodecTraits>) -> Arc<dyn Bytes
         Kind::Bz2
     } else if any.is::<BloscCodec>() {
         Kind::Blosc
+    } else if any.is::<Fletcher32Codec>() {
+        Kind::Fletcher32
     } else {
         return Arc::clone(codec);
     };
     Arc::new(Bounded { kind, inner: Arc::clone(codec) })
 }
 
-/// Which decompressor.
+/// Which codec.
 #[derive(Clone, Copy, Debug)]
 enum Kind {
     Zstd,
@@ -49,9 +53,10 @@ enum Kind {
     Zlib,
     Bz2,
     Blosc,
+    Fletcher32,
 }
 
-/// A decompressor of the library with a bound on its result.
+/// A codec of the library with a bound on its result.
 #[derive(Debug)]
 struct Bounded {
     kind: Kind,
@@ -65,6 +70,7 @@ impl Bounded {
             Kind::Gzip => read_up_to(flate2::bufread::MultiGzDecoder::new(encoded), limit),
             Kind::Zlib => read_up_to(flate2::bufread::ZlibDecoder::new(encoded), limit),
             Kind::Bz2 => read_up_to(bzip2::bufread::MultiBzDecoder::new(encoded), limit),
+            Kind::Fletcher32 => fletcher32::strip(encoded).map(<[u8]>::to_vec).ok_or(CodecError::InvalidChecksum),
             Kind::Blosc => Err(CodecError::Other("blosc is no stream".into())),
         }
     }

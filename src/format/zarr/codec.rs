@@ -133,15 +133,12 @@ fn bound(plain: &CodecChain, to_bytes: Arc<dyn ArrayToBytesCodecTraits>) -> Code
 }
 
 /// Rewrites type and fill value of `document` where the library knows them by other words:
-/// fixed-length byte texts are raw bytes to it, and a fill value of version 2 that is not set is the
-/// empty text, as the reference reader has it.
+/// fixed-length byte texts are raw bytes to it. In version 2 a fill value of a fixed-length text that
+/// is not set is the empty text, and the number 0, which older writers set for every type, is the
+/// text `0` of a variable-length one, as the reference reader has both.
 fn as_library_type(document: &mut Value, data_type: &DataType) -> Result<()> {
     let Some(fields) = document.as_object_mut() else { return Ok(()) };
     let is_v3 = fields.contains_key("data_type");
-    let unset = |value: Option<&Value>| match value {
-        None | Some(Value::Null) => true,
-        Some(value) => value.as_u64() == Some(0),
-    };
     match data_type {
         DataType::FixedString { length, .. } => {
             let fill = fixed_fill(fields.get("fill_value"), *length as usize)?;
@@ -151,8 +148,11 @@ fn as_library_type(document: &mut Value, data_type: &DataType) -> Result<()> {
                 false => fields.insert("dtype".into(), json!(format!("|V{length}"))),
             };
         }
-        DataType::FixedUtf32 { .. } if !is_v3 && unset(fields.get("fill_value")) => {
+        DataType::FixedUtf32 { .. } if !is_v3 && fields.get("fill_value").is_none_or(Value::is_null) => {
             fields.insert("fill_value".into(), json!(""));
+        }
+        DataType::String if !is_v3 && fields.get("fill_value").and_then(Value::as_u64) == Some(0) => {
+            fields.insert("fill_value".into(), json!("0"));
         }
         _ => {}
     }
@@ -166,7 +166,6 @@ fn fixed_fill(stored: Option<&Value>, length: usize) -> Result<Vec<u8>> {
     let corrupt = || Error::data_loss(format!("fill value {stored:?} is not base64 of at most {length} bytes"));
     let mut fill = match stored {
         None | Some(Value::Null) => Vec::new(),
-        Some(Value::Number(number)) if number.as_u64() == Some(0) => Vec::new(),
         Some(Value::String(text)) => BASE64_STANDARD.decode(text).map_err(|_| corrupt())?,
         Some(_) => return Err(corrupt()),
     };

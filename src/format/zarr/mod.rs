@@ -26,6 +26,7 @@ mod codec;
 mod data_type;
 mod decoder;
 mod documents;
+mod fletcher32;
 mod json;
 mod locate;
 mod node;
