@@ -28,6 +28,8 @@ pub struct ZarrDecoder {
     element_count: u64,
     /// `None` for texts.
     item_size: Option<u64>,
+    /// Whether elements must be 0 or 1.
+    is_boolean: bool,
     partly_readable: bool,
 }
 
@@ -58,6 +60,7 @@ impl ZarrDecoder {
                 .ok_or_else(|| Error::data_loss(format!("array '{path}' has a chunk length of 0")))?,
             element_count,
             item_size,
+            is_boolean: array.data_type == DataType::Boolean,
             partly_readable: array.partly_readable,
         })
     }
@@ -133,11 +136,14 @@ impl ZarrDecoder {
         }
     }
 
-    /// Elements of fixed size, if there are `count`.
+    /// Elements of fixed size, if there are `count` and they are of their type.
     fn checked(&self, bytes: Bytes, count: u64) -> Result<Elements> {
         let expected = self.item_size.and_then(|size| size.checked_mul(count));
         if expected != Some(bytes.len() as u64) {
             return Err(self.corrupt(format!("{} bytes were decoded, expected {expected:?}", bytes.len())));
+        }
+        if self.is_boolean && bytes.iter().any(|byte| *byte > 1) {
+            return Err(self.corrupt("a boolean is neither 0 nor 1"));
         }
         Ok(Elements::Fixed(bytes))
     }

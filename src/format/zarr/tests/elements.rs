@@ -123,3 +123,14 @@ async fn only_plain_chunks_are_partly_readable() {
         assert_eq!(found, plain, "{name}");
     }
 }
+
+/// Chunks without a filter are handed on, not copied.
+#[tokio::test]
+async fn plain_chunks_are_not_copied() {
+    let store = open(MemoryFolder::fixture("codecs_v3")).await.unwrap();
+    let bytes = fetch(&store, "none", &[0, 0]).await.unwrap().unwrap();
+    let Elements::Fixed(decoded) = store.decoder("none").unwrap().decode(Some(bytes.clone())).unwrap() else {
+        panic!()
+    };
+    assert_eq!(decoded.as_ptr(), bytes.as_ptr());
+}

@@ -26,6 +26,9 @@ pub(super) struct MemoryFolder {
     pub(super) failing: Option<&'static str>,
     pub(super) reads: AtomicUsize,
     pub(super) lists: AtomicUsize,
+    in_flight: AtomicUsize,
+    /// Most reads that were under way at the same time.
+    pub(super) most_in_flight: AtomicUsize,
 }
 
 impl MemoryFolder {
@@ -75,6 +78,9 @@ impl FolderReader for MemoryFolder {
 
     async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Bytes>> {
         self.reads.fetch_add(1, Ordering::SeqCst);
+        self.most_in_flight.fetch_max(self.in_flight.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
         if self.failing.is_some_and(|end| path.ends_with(end)) {
             return Err(Error::unavailable("the store does not answer"));
         }

@@ -1,12 +1,13 @@
 //! How stores are opened: what is read, what is kept, what is corrupt.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use proptest::prelude::*;
 
 use super::folder::{MemoryFolder, MemoryIndexes, expected, fetch, open};
 use crate::error::Kind;
-use crate::format::zarr::{ZarrStore, record};
+use crate::format::zarr::{MAX_DOCUMENT_BYTES, MAX_NODES, READS_IN_FLIGHT, ZarrStore, record};
 use crate::model::index_store::NoIndexStore;
 
 const GROUP_V3: &str = r#"{"zarr_format": 3, "node_type": "group", "attributes": {"a": 1}}"#;
@@ -120,24 +121,56 @@ async fn consolidated_metadata_of_an_unknown_kind_is_not_used() {
     assert!(store.tree().is_group("b"));
 }
 
+#[tokio::test]
+async fn listed_documents_are_read_together_but_not_all_at_once() {
+    let paths: Vec<String> = (0..100).map(|index| format!("g{index}/zarr.json")).collect();
+    let mut objects = vec![("zarr.json", GROUP_V3)];
+    objects.extend(paths.iter().map(|path| (path.as_str(), GROUP_V3)));
+    let folder = Arc::new(MemoryFolder::of(&objects));
+    let store = ZarrStore::open(Arc::clone(&folder) as _, "", Arc::new(NoIndexStore)).await.unwrap();
+    assert_eq!(store.tree().nodes.len(), 101);
+    assert_eq!(folder.most_in_flight.load(Ordering::SeqCst), READS_IN_FLIGHT);
+}
+
+#[tokio::test]
+async fn metadata_above_a_limit_is_refused_by_its_name() {
+    let large = " ".repeat(MAX_DOCUMENT_BYTES + 1);
+    let nodes: Vec<String> = (0..=MAX_NODES).map(|index| format!("\"n{index}\": {{}}")).collect();
+    let consolidated = format!("{{\"kind\": \"inline\", \"metadata\": {{{}}}}}", nodes.join(","));
+    let many =
+        GROUP_V3.replace("\"attributes\"", &format!("\"consolidated_metadata\": {consolidated}, \"attributes\""));
+    for (document, words) in [(large, "MAX_DOCUMENT_BYTES"), (many, "MAX_NODES")] {
+        let error = open(MemoryFolder::of(&[("zarr.json", &document)])).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::ResourceExhausted, "{error:?}");
+        assert!(error.message().contains(words), "{error:?}");
+    }
+}
+
 proptest! {
-    /// Whatever the documents say, an open answers with a tree or an error.
+    /// Whatever the documents say, an open answers with a tree or an error, and so does every chunk.
     #[test]
-    fn damaged_documents_never_panic(at in 0_usize..4096, byte: u8, name in prop::sample::select(vec!["root_array_v3", "types_v2", "sharding_v3"])) {
+    fn damaged_documents_never_panic(
+        at: usize,
+        byte in prop::sample::select(b"0123456789\"[]{}:,.- abcflntu".to_vec()),
+        name in prop::sample::select(vec!["root_array_v2", "types_v2", "types_v3", "sharding_v3", "codecs_v3", "layouts_v2_dot"]),
+    ) {
         let mut folder = MemoryFolder::fixture(name);
-        let keys: Vec<String> = folder.objects.keys().filter(|key| key.ends_with("zarr.json") || key.ends_with(".zarray")).cloned().collect();
+        let is_array = |key: &&String| key.ends_with("/zarr.json") || key.ends_with(".zarray");
+        let keys: Vec<String> = folder.objects.keys().filter(is_array).cloned().collect();
         let key = &keys[at % keys.len()];
         let mut document = folder.objects[key].to_vec();
-        let index = at % document.len();
+        let index = (at / keys.len()) % document.len();
         document[index] = byte;
         folder.objects.insert(key.clone(), document.into());
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
-        if let Ok(store) = runtime.block_on(open(folder)) {
-            for path in store.tree().nodes.keys() {
-                if let Ok(decoder) = store.decoder(path) {
-                    let _ = decoder.decode(None);
-                }
+        let path = key.rsplit_once('/').map_or("", |(path, _)| path);
+        runtime.block_on(async {
+            let Ok(store) = open(folder).await else { return };
+            let (Ok(decoder), Ok(array)) = (store.decoder(path), store.tree().array(path)) else { return };
+            let _ = decoder.decode(None);
+            if let Ok(Some(chunk)) = fetch(&store, path, &vec![0; array.shape.len()]).await {
+                let _ = decoder.decode(Some(chunk));
             }
-        }
+        });
     }
 }
