@@ -74,7 +74,7 @@ pub(super) fn codecs(path: &str, array: &ArrayNode) -> Result<Codecs> {
     })?;
     let chain = match codec_list {
         Some(list) => chain(&list).map_err(|error| refused(error.to_string()))?,
-        None => bound(&library.codecs(), Arc::clone(library.codecs().array_to_bytes_codec())),
+        None => with_bounds(&library.codecs(), Arc::clone(library.codecs().array_to_bytes_codec())),
     };
     Ok(Codecs { chain, data_type: library.data_type().clone(), fill_value: library.fill_value().clone() })
 }
@@ -124,10 +124,11 @@ fn chain(list: &[MetadataV3]) -> Result<CodecChain, PluginCreateError> {
         },
         None => Arc::clone(plain.array_to_bytes_codec()),
     };
-    Ok(bound(&plain, to_bytes))
+    Ok(with_bounds(&plain, to_bytes))
 }
 
-fn bound(plain: &CodecChain, to_bytes: Arc<dyn ArrayToBytesCodecTraits>) -> CodecChain {
+/// `plain` with `to_bytes` in its middle and bounded decompressors.
+fn with_bounds(plain: &CodecChain, to_bytes: Arc<dyn ArrayToBytesCodecTraits>) -> CodecChain {
     let decompressors = plain.bytes_to_bytes_codecs().iter().map(bounded).collect();
     CodecChain::new(plain.array_to_array_codecs().to_vec(), to_bytes, decompressors)
 }
@@ -143,10 +144,12 @@ fn as_library_type(document: &mut Value, data_type: &DataType) -> Result<()> {
         DataType::FixedString { length, .. } => {
             let fill = fixed_fill(fields.get("fill_value"), *length as usize)?;
             fields.insert("fill_value".into(), json!(fill));
-            match is_v3 {
-                true => fields.insert("data_type".into(), json!(format!("r{}", u64::from(*length) * 8))),
-                false => fields.insert("dtype".into(), json!(format!("|V{length}"))),
+            let (field, name) = if is_v3 {
+                ("data_type", format!("r{}", u64::from(*length) * 8))
+            } else {
+                ("dtype", format!("|V{length}"))
             };
+            fields.insert(field.into(), json!(name));
         }
         DataType::FixedUtf32 { .. } if !is_v3 && fields.get("fill_value").is_none_or(Value::is_null) => {
             fields.insert("fill_value".into(), json!(""));
