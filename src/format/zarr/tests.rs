@@ -1,0 +1,7 @@
+//! Stores written by the reference writer, read through keys and chunk bytes as the pipeline does.
+
+mod corrupt;
+mod elements;
+mod folder;
+mod open;
+mod refused;
