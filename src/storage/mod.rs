@@ -2,5 +2,43 @@
 //!
 //! Sits under every format. It never interprets a byte and never decides what to read: callers name
 //! ranges, storage fetches them, counts them, retries them, and refuses a changed object.
+//!
+//! ```text
+//! url ─ Storages::resolve ─▶ Location ─ open(identity) ─▶ PinnedObject ─▶ read / read_cached
+//!        (allow-list)           │                              │ If-Match      │ block cache
+//!                               └───────── MeteredStore: permits, retries, resumed bodies, counters
+//! ```
 
+mod block_cache;
+pub mod coalesce;
+mod exact;
+mod failure;
+mod folder;
+mod local_guard;
+mod location;
+mod meter;
+mod metered_store;
+mod options;
+mod pin;
+mod pinned_object;
+mod pinned_store;
 pub mod reader;
+mod requests;
+mod resumed_body;
+mod retry;
+mod s3;
+mod storages;
+mod watch;
+
+pub use failure::{error_of, find_error};
+pub use location::absolute_url;
+pub use meter::{Meter, MeterSnapshot};
+pub use metered_store::MeteredStore;
+pub use options::{RetryPolicy, StorageOptions};
+pub use pinned_store::PinnedStore;
+pub use storages::{ListedFile, Location, StorageKind, StorageRoot, Storages};
+
+#[cfg(test)]
+mod tests;
+#[cfg(test)]
+mod tests_s3;

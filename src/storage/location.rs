@@ -1,0 +1,209 @@
+//! URLs as storage understands them: parsed without guessing, refused where two readings are possible.
+//!
+//! `s3://bucket/key` names the key literally, as the tools of S3 do; `file:///path` is
+//! percent-decoded. Relative parts, empty parts, backslashes, control characters and their
+//! percent-encoded forms are refused in both.
+
+use std::path::Component;
+
+use object_store::path::Path;
+use url::Url;
+
+use crate::error::{Error, Result};
+
+/// Longest URL that is looked at, in bytes.
+const URL_BYTES: usize = 4096;
+
+/// Schemes that are known and not read yet.
+const LATER: [&str; 10] = ["gs", "gcs", "az", "adl", "abfs", "abfss", "azure", "http", "https", "hf"];
+
+/// A URL in parts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StorageUrl {
+    /// The bucket of an `s3://` URL; none for `file://`.
+    pub(crate) bucket: Option<String>,
+    /// Parts of the key or path, decoded.
+    pub(crate) components: Vec<String>,
+}
+
+impl StorageUrl {
+    /// The parts of a `file://` or `s3://` URL.
+    ///
+    /// # Errors
+    /// `Unimplemented` for stores that are not read yet, `InvalidArgument` for what is malformed,
+    /// `PermissionDenied` for parts that could leave a root. Messages hold no user name, password or
+    /// query.
+    pub(crate) fn parse(url: &str) -> Result<Self> {
+        if url.len() > URL_BYTES {
+            return Err(Error::invalid(format!("a URL of {} bytes exceeds the limit of {URL_BYTES}", url.len())));
+        }
+        let Some((scheme, rest)) = url.split_once("://") else {
+            return Err(Error::invalid(format!("expected a URL such as s3://bucket/key, found {}", redact(url))));
+        };
+        let scheme = scheme.to_ascii_lowercase();
+        if LATER.contains(&scheme.as_str()) {
+            return Err(Error::unimplemented(format!(
+                "storage scheme {scheme} is not supported; supported are file and s3"
+            )));
+        }
+        if rest.contains('?') {
+            let message = format!("URL {} holds a query, which is not supported", redact(url));
+            return Err(Error::invalid(message));
+        }
+        let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
+        let bucket = match scheme.as_str() {
+            "s3" => Some(check_bucket(authority, url)?),
+            "file" if authority.is_empty() || authority == "localhost" => None,
+            "file" => return Err(Error::invalid(format!("expected file:///path, found {}", redact(url)))),
+            _ => return Err(Error::invalid(format!("unknown storage scheme {scheme:?}; supported are file and s3"))),
+        };
+        let path = path.strip_suffix('/').unwrap_or(path);
+        let mut components = Vec::new();
+        for component in path.split('/').filter(|_| !path.is_empty()) {
+            check_component(component, url)?;
+            let decoded = if bucket.is_some() { component.to_owned() } else { decode(component, url)? };
+            components.push(decoded);
+        }
+        Ok(Self { bucket, components })
+    }
+
+    /// The one spelling of this URL; no slash at the end, except of the file system's root.
+    pub(crate) fn to_url(&self) -> Result<String> {
+        match &self.bucket {
+            Some(bucket) if self.components.is_empty() => Ok(format!("s3://{bucket}")),
+            Some(bucket) => Ok(format!("s3://{bucket}/{}", self.components.join("/"))),
+            None => {
+                let failed = |_| Error::internal("a file URL could not be built");
+                let mut url = Url::parse("file:///").map_err(|error| failed(error.to_string()))?;
+                url.path_segments_mut().map_err(|()| failed(String::new()))?.clear().extend(&self.components);
+                Ok(url.to_string())
+            }
+        }
+    }
+
+    /// The parts below `root`, compared whole part by whole part.
+    pub(crate) fn below(&self, root: &Self) -> Option<&[String]> {
+        if self.bucket != root.bucket {
+            return None;
+        }
+        self.components.strip_prefix(root.components.as_slice())
+    }
+
+    /// The folder of a `file://` URL.
+    pub(crate) fn to_folder(&self) -> std::path::PathBuf {
+        std::iter::once("/").chain(self.components.iter().map(String::as_str)).collect()
+    }
+}
+
+/// The URL that `text`, a URL or a local path, stands for: local paths are made absolute.
+///
+/// For the command line and the configuration; what comes from clients must be a URL already.
+///
+/// # Errors
+/// `InvalidArgument` for malformed URLs and paths that are not Unicode, `NotFound` for a relative path
+/// with `..` that does not exist.
+pub fn absolute_url(text: &str) -> Result<String> {
+    if text.contains("://") {
+        return StorageUrl::parse(text)?.to_url();
+    }
+    let failed = |error: std::io::Error| Error::not_found(format!("path {text:?}: {}", error.kind()));
+    let mut path = std::path::absolute(text).map_err(failed)?;
+    if path.components().any(|part| part == Component::ParentDir) {
+        path = path.canonicalize().map_err(failed)?;
+    }
+    let mut components = Vec::new();
+    for part in path.components() {
+        let Component::Normal(name) = part else { continue };
+        let name = name.to_str().ok_or_else(|| Error::invalid(format!("path {text:?} is not Unicode")))?;
+        components.push(name.to_owned());
+    }
+    let url = StorageUrl { bucket: None, components }.to_url()?;
+    StorageUrl::parse(&url)?.to_url()
+}
+
+/// Refuses a part that is empty, relative, or holds what some reader would take for a separator, also
+/// when percent-encoded (once or several times).
+pub(crate) fn check_component(component: &str, whole: &str) -> Result<()> {
+    let refuse = |what: &str| Err(Error::permission_denied(format!("{} is refused: it holds {what}", redact(whole))));
+    let mut current = component.as_bytes().to_vec();
+    loop {
+        match current.as_slice() {
+            b"" => return refuse("an empty part"),
+            b"." | b".." => return refuse("a relative part"),
+            bytes if bytes.iter().any(|byte| matches!(byte, b'/' | b'\\')) => {
+                return refuse("a separator inside a part");
+            }
+            bytes if bytes.iter().any(u8::is_ascii_control) => return refuse("a control character"),
+            _ => {}
+        }
+        let decoded = decode_once(&current);
+        if decoded == current {
+            return Ok(());
+        }
+        current = decoded;
+    }
+}
+
+/// The path of `components` below `root`.
+pub(crate) fn joined<S: AsRef<str>>(root: &Path, components: &[S]) -> Result<Path> {
+    let parts: Vec<&str> = components.iter().map(AsRef::as_ref).collect();
+    let below = parts.join("/");
+    let whole = if root.is_root() || below.is_empty() { format!("{root}{below}") } else { format!("{root}/{below}") };
+    Path::parse(&whole).map_err(|_| Error::invalid(format!("path {below:?} is not valid in an object store")))
+}
+
+/// A URL for messages: without user name, password, query.
+pub(crate) fn redact(url: &str) -> String {
+    let url = url.split('?').next().unwrap_or_default();
+    let shown = match url.split_once("://") {
+        Some((scheme, rest)) => {
+            let (authority, path) =
+                rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
+            let authority = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("***@{host}"));
+            path.map_or(format!("{scheme}://{authority}"), |path| format!("{scheme}://{authority}/{path}"))
+        }
+        None => url.to_owned(),
+    };
+    shown.chars().take(URL_BYTES).flat_map(char::escape_debug).collect()
+}
+
+fn check_bucket(bucket: &str, url: &str) -> Result<String> {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
+    if bucket.is_empty() || bucket.len() > 255 || !bucket.bytes().all(allowed) || bucket.starts_with('.') {
+        return Err(Error::invalid(format!(
+            "expected s3://bucket/key with a valid bucket name, found {}",
+            redact(url)
+        )));
+    }
+    Ok(bucket.to_owned())
+}
+
+fn decode(component: &str, url: &str) -> Result<String> {
+    String::from_utf8(decode_once(component.as_bytes()))
+        .map_err(|_| Error::invalid(format!("URL {} is not Unicode when decoded", redact(url))))
+}
+
+/// Replaces `%XX` by its byte; a `%` without two hexadecimal digits stays.
+fn decode_once(bytes: &[u8]) -> Vec<u8> {
+    let mut decoded = Vec::with_capacity(bytes.len());
+    let mut rest = bytes;
+    while let Some((first, after)) = rest.split_first() {
+        match after {
+            [high, low, tail @ ..] if *first == b'%' => match (digit(*high), digit(*low)) {
+                (Some(high), Some(low)) => {
+                    decoded.push(high << 4 | low);
+                    rest = tail;
+                    continue;
+                }
+                _ => decoded.push(*first),
+            },
+            _ => decoded.push(*first),
+        }
+        rest = after;
+    }
+    decoded
+}
+
+fn digit(byte: u8) -> Option<u8> {
+    char::from(byte).to_digit(16).and_then(|digit| u8::try_from(digit).ok())
+}

@@ -1,0 +1,203 @@
+//! Sends requests to one object store: bounded in number, in time and in repetitions, and counted.
+//!
+//! Everything that storage asks of a store passes here. It knows no URLs and no versions.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
+use object_store::path::Path;
+use object_store::{
+    Error as StoreError, GetOptions, GetResult, GetResultPayload, ObjectMeta, ObjectStore, Result as StoreResult,
+};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::time::timeout;
+
+use super::failure::{StoreFailure, classify};
+use super::local_guard::LocalGuard;
+use super::meter::Meter;
+use super::options::StorageOptions;
+use super::resumed_body::ResumedBody;
+use super::retry::Attempts;
+use super::watch::OutcomeSlot;
+use crate::error::Kind;
+
+/// One object store and the bounds under which it is asked.
+pub(crate) struct Requests {
+    pub(crate) store: Arc<dyn ObjectStore>,
+    /// Lists page by page, where the store has pages.
+    pub(crate) pages: Option<Arc<dyn PaginatedListStore>>,
+    /// Where the store is a local folder.
+    pub(crate) guard: Option<LocalGuard>,
+    pub(crate) meter: Arc<Meter>,
+    pub(crate) permits: Arc<Semaphore>,
+    pub(crate) options: Arc<StorageOptions>,
+}
+
+/// What a listing asks for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Listing {
+    /// Objects below this path, not the object at it.
+    pub(crate) prefix: Option<Path>,
+    /// Only paths after this one.
+    pub(crate) offset: Option<Path>,
+    /// Only direct children, and the names of folders.
+    pub(crate) flat: bool,
+}
+
+// Debug of a store client shows its credentials; its Display names the store only.
+impl fmt::Debug for Requests {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(formatter, "Requests({})", self.store)
+    }
+}
+
+impl Requests {
+    /// The object's metadata, and its bytes as a stream that resumes where the store broke off.
+    pub(crate) async fn get(self: &Arc<Self>, location: &Path, options: GetOptions) -> StoreResult<GetResult> {
+        let permit = self.permit(location).await?;
+        let mut attempts = Attempts::new(&self.options.retry);
+        let answer = self.try_get(location, &options, &mut attempts).await;
+        let GetResult { payload, meta, range, attributes } =
+            answer.map_err(|failure| failure.into_store_error(location))?;
+        let payload = match payload {
+            payload if options.head => payload,
+            GetResultPayload::Stream(stream) => {
+                let body = ResumedBody::new(Arc::clone(self), &meta, range.clone(), &options, attempts, permit);
+                GetResultPayload::Stream(body.into_stream(stream))
+            }
+            payload => {
+                self.meter.count_bytes(range.end.saturating_sub(range.start));
+                payload
+            }
+        };
+        Ok(GetResult { payload, meta, range, attributes })
+    }
+
+    /// One answer that says success, after as many attempts as are left.
+    pub(crate) async fn try_get(
+        &self,
+        location: &Path,
+        options: &GetOptions,
+        attempts: &mut Attempts,
+    ) -> Result<GetResult, StoreFailure> {
+        if let Some(guard) = &self.guard {
+            guard.check(location).await?;
+        }
+        loop {
+            if options.head {
+                self.meter.count_head();
+            } else {
+                self.meter.count_get();
+            }
+            match self.get_once(location, options.clone()).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => self.wait(attempts.pause_after(failure)?).await,
+            }
+        }
+    }
+
+    /// One page of a listing.
+    async fn page(&self, listing: &Listing, token: Option<String>) -> StoreResult<PaginatedListResult> {
+        let prefix = listing.prefix.clone().unwrap_or_default();
+        let _permit = self.permit(&prefix).await?;
+        let mut attempts = Attempts::new(&self.options.retry);
+        loop {
+            self.meter.count_list();
+            match self.page_once(listing, token.clone()).await {
+                Ok(page) => return Ok(page),
+                Err(failure) => match attempts.pause_after(failure) {
+                    Ok(pause) => self.wait(pause).await,
+                    Err(failure) => return Err(failure.into_store_error(&prefix)),
+                },
+            }
+        }
+    }
+
+    /// The pages of a listing, one after the other; `None` when the store has no pages.
+    pub(crate) fn pages(
+        self: &Arc<Self>,
+        listing: Listing,
+    ) -> Option<BoxStream<'static, StoreResult<PaginatedListResult>>> {
+        self.pages.as_ref()?;
+        let requests = Arc::clone(self);
+        // Some(token) while there is a page to fetch.
+        let first: Option<Option<String>> = Some(None);
+        let pages = futures::stream::try_unfold(first, move |token| {
+            let (requests, listing) = (Arc::clone(&requests), listing.clone());
+            async move {
+                let Some(token) = token else { return Ok(None) };
+                let page = requests.page(&listing, token).await?;
+                let next = page.page_token.clone().map(Some);
+                Ok::<_, StoreError>(Some((page, next)))
+            }
+        });
+        Some(pages.boxed())
+    }
+
+    /// Refuses what a listing of a local folder found outside it.
+    pub(crate) fn guarded(
+        &self,
+        objects: BoxStream<'static, StoreResult<ObjectMeta>>,
+    ) -> BoxStream<'static, StoreResult<ObjectMeta>> {
+        let Some(guard) = self.guard.clone() else { return objects };
+        let checked = objects.then(move |object| {
+            let guard = guard.clone();
+            async move {
+                let object = object?;
+                match guard.check(&object.location).await {
+                    Ok(()) => Ok(object),
+                    Err(failure) => Err(failure.into_store_error(&object.location)),
+                }
+            }
+        });
+        checked.boxed()
+    }
+
+    async fn get_once(&self, location: &Path, mut options: GetOptions) -> Result<GetResult, StoreFailure> {
+        let slot = OutcomeSlot::default();
+        options.extensions.insert(slot.clone());
+        match timeout(self.options.request_timeout, self.store.get_opts(location, options)).await {
+            Ok(answer) => answer.map_err(|error| classify(&error, slot.get())),
+            Err(_) => Err(self.no_answer()),
+        }
+    }
+
+    async fn page_once(&self, listing: &Listing, token: Option<String>) -> Result<PaginatedListResult, StoreFailure> {
+        let Some(pages) = &self.pages else {
+            return Err(StoreFailure::new(Kind::Internal, "the store has no pages", false));
+        };
+        let slot = OutcomeSlot::default();
+        let mut options = PaginatedListOptions {
+            offset: listing.offset.as_ref().map(ToString::to_string),
+            delimiter: listing.flat.then_some(Cow::Borrowed("/")),
+            page_token: token,
+            ..PaginatedListOptions::default()
+        };
+        options.extensions.insert(slot.clone());
+        let prefix = listing.prefix.as_ref().filter(|prefix| !prefix.is_root()).map(|prefix| format!("{prefix}/"));
+        match timeout(self.options.request_timeout, pages.list_paginated(prefix.as_deref(), options)).await {
+            Ok(page) => page.map_err(|error| classify(&error, slot.get())),
+            Err(_) => Err(self.no_answer()),
+        }
+    }
+
+    fn no_answer(&self) -> StoreFailure {
+        let reason = format!("no answer within {:?}", self.options.request_timeout);
+        StoreFailure::new(Kind::Unavailable, reason, true)
+    }
+
+    pub(crate) async fn wait(&self, pause: std::time::Duration) {
+        tokio::time::sleep(pause).await;
+        self.meter.count_retry();
+    }
+
+    async fn permit(&self, location: &Path) -> StoreResult<OwnedSemaphorePermit> {
+        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| {
+            StoreFailure::new(Kind::Unavailable, "the server is stopping", false).into_store_error(location)
+        })
+    }
+}

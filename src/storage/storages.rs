@@ -1,0 +1,339 @@
+//! The allow-list: which roots may be read, and the one way from a URL to an object in them.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use futures::TryStreamExt;
+use object_store::local::LocalFileSystem;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt};
+use tokio::sync::Semaphore;
+
+use super::block_cache::BlockCache;
+use super::failure::error_of;
+use super::folder::Folder;
+use super::local_guard::LocalGuard;
+use super::location::{StorageUrl, absolute_url, joined, redact};
+use super::meter::Meter;
+use super::metered_store::MeteredStore;
+use super::options::StorageOptions;
+use super::pinned_object::PinnedObject;
+use super::reader::{FolderReader, ObjectIdentity, RangeReader};
+use super::requests::Requests;
+use super::s3;
+use crate::error::{Error, Result};
+
+/// All roots that may be read, and what their readers share: permits, cache, meter.
+pub struct Storages {
+    options: Arc<StorageOptions>,
+    roots: RwLock<Roots>,
+    permits: Arc<Semaphore>,
+    meter: Arc<Meter>,
+    cache: Arc<BlockCache>,
+}
+
+#[derive(Default)]
+struct Roots {
+    list: Vec<Root>,
+    /// Clients by bucket (or local root) and options.
+    clients: HashMap<(String, BTreeMap<String, String>), Arc<MeteredStore>>,
+}
+
+struct Root {
+    public: StorageRoot,
+    parsed: StorageUrl,
+    store: Arc<MeteredStore>,
+}
+
+/// A root that may be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StorageRoot {
+    /// URL without secrets and without a slash at the end.
+    pub url: String,
+    /// What it is.
+    pub kind: StorageKind,
+}
+
+/// Kinds of storage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StorageKind {
+    /// A folder of this machine.
+    Local,
+    /// A bucket of S3 or of a store that speaks its protocol, or a prefix in it.
+    S3,
+}
+
+impl StorageKind {
+    /// The name under which the registry keeps the kind.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Local => "local",
+            Self::S3 => "s3",
+        }
+    }
+}
+
+/// Where an object or a folder of objects lies.
+#[derive(Clone, Debug)]
+pub struct Location {
+    /// URL of the root that allows it.
+    pub root: String,
+    /// The counted, bounded and retrying store.
+    pub store: Arc<dyn ObjectStore>,
+    /// Path in that store.
+    pub path: Path,
+    /// The one spelling of its URL, without secrets.
+    pub url: String,
+}
+
+/// One object of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedFile {
+    /// Path below the listed URL.
+    pub path: String,
+    /// Size in bytes.
+    pub size: u64,
+    /// ETag as the store gave it.
+    pub etag: String,
+}
+
+impl fmt::Debug for Storages {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let roots: Vec<String> = self.roots().into_iter().map(|root| root.url).collect();
+        formatter.debug_struct("Storages").field("roots", &roots).field("cache", &self.cache).finish_non_exhaustive()
+    }
+}
+
+impl Storages {
+    /// No roots yet: everything is refused.
+    pub fn new(options: StorageOptions) -> Self {
+        Self {
+            permits: Arc::new(Semaphore::new(options.requests_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
+            meter: Arc::new(Meter::default()),
+            cache: Arc::new(BlockCache::new(options.cache_bytes)),
+            roots: RwLock::new(Roots::default()),
+            options: Arc::new(options),
+        }
+    }
+
+    /// Allows everything below `root_url`: `s3://bucket[/prefix]`, `file:///folder` or a local path.
+    /// A root that is there already gets the new options.
+    ///
+    /// # Errors
+    /// `NotFound` for a local folder that does not exist, `InvalidArgument` for a malformed URL or
+    /// option (named), `Unimplemented` for stores that are not supported.
+    pub fn add(&self, root_url: &str, options: BTreeMap<String, String>) -> Result<StorageRoot> {
+        let url = absolute_url(root_url)?;
+        let parsed = StorageUrl::parse(&url)?;
+        let kind = if parsed.bucket.is_some() { StorageKind::S3 } else { StorageKind::Local };
+        let mut roots = self.roots.write().unwrap_or_else(PoisonError::into_inner);
+        let client = (parsed.bucket.clone().unwrap_or_else(|| url.clone()), options);
+        let store = match roots.clients.get(&client) {
+            Some(store) => Arc::clone(store),
+            None => {
+                let store = Arc::new(self.connect(&parsed, &url, &client.1)?);
+                roots.clients.insert(client, Arc::clone(&store));
+                store
+            }
+        };
+        let public = StorageRoot { url, kind };
+        roots.list.retain(|root| root.public.url != public.url);
+        roots.list.push(Root { public: public.clone(), parsed, store });
+        Ok(public)
+    }
+
+    /// The roots, in the order they were added.
+    pub fn roots(&self) -> Vec<StorageRoot> {
+        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
+        roots.list.iter().map(|root| root.public.clone()).collect()
+    }
+
+    /// The options that all readers share.
+    pub fn options(&self) -> &Arc<StorageOptions> {
+        &self.options
+    }
+
+    /// The counters of all requests.
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.meter
+    }
+
+    /// Bytes that the block cache holds now, bookkeeping included.
+    pub fn cached_bytes(&self) -> u64 {
+        self.cache.bytes()
+    }
+
+    /// Where `url` lies: in the longest root that holds it.
+    ///
+    /// # Errors
+    /// `PermissionDenied` naming the URL when no root holds it or it could leave one,
+    /// `InvalidArgument` or `Unimplemented` when it is not a URL that can be read.
+    pub fn resolve(&self, url: &str) -> Result<Location> {
+        let parsed = StorageUrl::parse(url)?;
+        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
+        let holding = roots.list.iter().filter(|root| parsed.below(&root.parsed).is_some());
+        let Some(root) = holding.max_by_key(|root| root.parsed.components.len()) else {
+            return Err(Error::permission_denied(format!("{} lies outside all storage roots", redact(url))));
+        };
+        let below = match root.public.kind {
+            StorageKind::Local => parsed.below(&root.parsed).unwrap_or_default(),
+            StorageKind::S3 => parsed.components.as_slice(),
+        };
+        Ok(Location {
+            root: root.public.url.clone(),
+            store: Arc::clone(&root.store) as Arc<dyn ObjectStore>,
+            path: joined(&Path::ROOT, below)?,
+            url: parsed.to_url()?,
+        })
+    }
+
+    /// The store behind a root (its URL as [`Self::add`] gave it), for a query engine: counted,
+    /// bounded and retried like all reads. Paths in it are those of [`Location::path`].
+    ///
+    /// # Errors
+    /// `PermissionDenied` when there is no such root.
+    pub fn store_for(&self, root_url: &str) -> Result<Arc<dyn ObjectStore>> {
+        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
+        let found = roots.list.iter().find(|root| root.public.url == root_url);
+        let root =
+            found.ok_or_else(|| Error::permission_denied(format!("{} is not a storage root", redact(root_url))))?;
+        Ok(Arc::clone(&root.store) as Arc<dyn ObjectStore>)
+    }
+
+    /// Which version of the object is there now.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`]; `NotFound` when there is no object, `Unavailable` when the store fails
+    /// after retries, `PermissionDenied` when it refuses, `Unimplemented` when it gives no ETag.
+    pub async fn head(&self, url: &str) -> Result<ObjectIdentity> {
+        let Location { store, path, url, .. } = self.resolve(url)?;
+        if path.is_root() {
+            return Err(Error::not_found(format!("object {url} does not exist: it is a folder")));
+        }
+        let object = store.head(&path).await.map_err(|error| error_of(error, &url))?;
+        let Some(etag) = object.e_tag else {
+            return Err(Error::unimplemented(format!("object {url} has no ETag: it cannot be pinned to a version")));
+        };
+        Ok(ObjectIdentity { url, etag, version: object.version, size: object.size })
+    }
+
+    /// All objects below the folder `url`, in byte order of their paths below it; none when there is no
+    /// such folder.
+    ///
+    /// # Errors
+    /// As [`Self::head`]; `ResourceExhausted` when there are more than `listed_objects`.
+    pub async fn list_files(&self, url: &str) -> Result<Vec<ListedFile>> {
+        let Location { store, path, url, .. } = self.resolve(url)?;
+        list_below(store.as_ref(), &path, &path, &url, self.options.listed_objects).await
+    }
+
+    /// Whether there is any object below `url`. An empty local folder holds none.
+    ///
+    /// # Errors
+    /// As [`Self::head`].
+    pub async fn is_folder(&self, url: &str) -> Result<bool> {
+        let Location { store, path, url, .. } = self.resolve(url)?;
+        let mut objects = store.list(Some(&path));
+        loop {
+            match objects.try_next().await {
+                Ok(None) => return Ok(false),
+                Ok(Some(object)) if object.location != path => return Ok(true),
+                Ok(Some(_)) => {}
+                Err(error) => return Err(error_of(error, &url)),
+            }
+        }
+    }
+
+    /// A reader of one version of one object. Asks the store nothing yet.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub async fn open(&self, identity: ObjectIdentity) -> Result<Arc<dyn RangeReader>> {
+        let Location { store, path, .. } = self.resolve(&identity.url)?;
+        Ok(Arc::new(PinnedObject {
+            identity: Arc::new(identity),
+            store,
+            path,
+            cache: Arc::clone(&self.cache),
+            options: Arc::clone(&self.options),
+        }))
+    }
+
+    /// A reader of the objects below `url`. Asks the store nothing yet.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub async fn folder(&self, url: &str) -> Result<Arc<dyn FolderReader>> {
+        let Location { store, path, url, .. } = self.resolve(url)?;
+        Ok(Arc::new(Folder { url, store, path, options: Arc::clone(&self.options) }))
+    }
+
+    fn connect(&self, parsed: &StorageUrl, url: &str, options: &BTreeMap<String, String>) -> Result<MeteredStore> {
+        let requests = match &parsed.bucket {
+            Some(bucket) => {
+                let client = Arc::new(s3::client(bucket, options, &self.options)?);
+                let store = Arc::clone(&client) as Arc<dyn ObjectStore>;
+                Requests { pages: Some(client), ..self.requests(store) }
+            }
+            None => {
+                if let Some(name) = options.keys().next() {
+                    return Err(Error::invalid(format!(
+                        "unknown storage option {name:?} of {url}; local roots have none"
+                    )));
+                }
+                let (store, folder) = local(&parsed.to_folder(), url)?;
+                Requests { guard: Some(LocalGuard::new(folder)), ..self.requests(Arc::new(store)) }
+            }
+        };
+        Ok(MeteredStore::new(requests))
+    }
+
+    fn requests(&self, store: Arc<dyn ObjectStore>) -> Requests {
+        Requests {
+            store,
+            pages: None,
+            guard: None,
+            meter: Arc::clone(&self.meter),
+            permits: Arc::clone(&self.permits),
+            options: Arc::clone(&self.options),
+        }
+    }
+}
+
+/// Objects below `start`, in byte order, named by their path below `root`.
+pub(crate) async fn list_below(
+    store: &dyn ObjectStore,
+    start: &Path,
+    root: &Path,
+    url: &str,
+    limit: usize,
+) -> Result<Vec<ListedFile>> {
+    let mut objects = store.list(Some(start));
+    let mut files = Vec::new();
+    while let Some(object) = objects.try_next().await.map_err(|error| error_of(error, url))? {
+        // Some tools mark folders by empty objects; the path of such a marker is that of the folder.
+        let below = object.location.as_ref().strip_prefix(root.as_ref()).map(|path| path.trim_start_matches('/'));
+        let Some(path) = below.filter(|path| !path.is_empty()) else { continue };
+        if files.len() >= limit {
+            return Err(Error::resource_exhausted(format!(
+                "folder {url} holds more objects than the limit of {limit} (listed_objects)"
+            )));
+        }
+        let etag = object.e_tag.unwrap_or_default();
+        files.push(ListedFile { path: path.to_owned(), size: object.size, etag });
+    }
+    files.sort_by(|left, right| left.path.cmp(&right.path));
+    Ok(files)
+}
+
+/// The store of a local folder, and the folder without symlinks.
+fn local(folder: &std::path::Path, url: &str) -> Result<(LocalFileSystem, std::path::PathBuf)> {
+    let real = folder.canonicalize().map_err(|_| Error::not_found(format!("storage root {url} does not exist")))?;
+    if !real.is_dir() {
+        return Err(Error::invalid(format!("storage root {url} is not a folder")));
+    }
+    let store = LocalFileSystem::new_with_prefix(&real)
+        .map_err(|_| Error::unavailable(format!("storage root {url} cannot be read")))?;
+    Ok((store, real))
+}

@@ -1,0 +1,1 @@
+//! Storage over a simulated S3.
