@@ -6,4 +6,5 @@ pub mod engine;
 pub mod error;
 pub mod format;
 pub mod model;
+pub mod select;
 pub mod storage;
