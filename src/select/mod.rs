@@ -10,4 +10,4 @@ mod float;
 pub mod numpy;
 pub mod predicate;
 mod slice;
-mod sql;
+pub(crate) mod sql;
