@@ -1,0 +1,225 @@
+//! SQL text to a DataFusion expression over one schema, with everything refused that is not a plain
+//! row-by-row expression.
+//!
+//! Bounds the text and its nesting before the recursive parser sees it. Column names keep their case;
+//! names with spaces, dots or of keywords are written in double quotes. Does not evaluate.
+
+use std::collections::HashSet;
+use std::ops::ControlFlow;
+use std::sync::LazyLock;
+
+use datafusion::common::config::ConfigOptions;
+use datafusion::common::tree_node::{TreeNode, TreeNodeRecursion};
+use datafusion::common::{DFSchema, DataFusionError, SchemaError};
+use datafusion::execution::context::SessionState;
+use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::logical_expr::{Expr, Volatility};
+use datafusion::prelude::SessionConfig;
+use datafusion::sql::sqlparser::ast::{Expr as SqlExpr, visit_expressions};
+use datafusion::sql::sqlparser::dialect::GenericDialect;
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::tokenizer::{Token, Tokenizer};
+
+use crate::error::{Error, Result};
+
+/// Longest text of an expression, in bytes.
+pub(super) const MAX_TEXT_BYTES: usize = 64 * 1024;
+
+/// Most operators on the way from the outermost expression to the innermost: what bounds the depth of
+/// the tree that is built, walked and dropped recursively. Elements of a list count one by one.
+pub(super) const MAX_OPERATORS: usize = 512;
+
+/// Longest part of the text that an error repeats, in characters.
+const MAX_TEXT_IN_ERROR: usize = 200;
+
+/// Most columns that an error lists.
+const MAX_COLUMNS_IN_ERROR: usize = 50;
+
+/// Functions and operators an expression may use; built once, never changed.
+static FUNCTIONS: LazyLock<SessionState> = LazyLock::new(|| {
+    let mut options = ConfigOptions::new();
+    options.sql_parser.enable_ident_normalization = false;
+    let config = SessionConfig::from(options).with_information_schema(false);
+    SessionStateBuilder::new().with_config(config).with_default_features().build()
+});
+
+/// The expression that `text` spells over the columns of `schema`; types are not yet matched.
+///
+/// # Errors
+/// `InvalidArgument` when the text does not parse or names something that is not a plain expression,
+/// `NotFound` for an unknown column, `ResourceExhausted` beyond the bounds.
+pub(super) fn parse(text: &str, schema: &DFSchema) -> Result<Expr> {
+    check_bounds(text)?;
+    let dialect = FUNCTIONS.config().options().sql_parser.dialect;
+    let parsed = FUNCTIONS.sql_to_expr_with_alias(text, &dialect).map_err(|error| explain(error, text, schema))?;
+    if let Some(alias) = &parsed.alias {
+        return Err(Error::invalid(format!("expression has trailing text {:?}: {}", alias.value, shown(text))));
+    }
+    refuse_queries(&parsed.expr, text)?;
+    let expression =
+        FUNCTIONS.create_logical_expr_from_sql_expr(parsed, schema).map_err(|error| explain(error, text, schema))?;
+    refuse_unrepeatable(&expression)?;
+    Ok(expression)
+}
+
+/// What DataFusion said about an expression, as an error for the person who wrote it.
+pub(super) fn explain(error: DataFusionError, text: &str, schema: &DFSchema) -> Error {
+    let found = match error.find_root() {
+        DataFusionError::SchemaError(schema_error, _) => match schema_error.as_ref() {
+            SchemaError::FieldNotFound { field, .. } => Some(unknown_column(&field.name, schema)),
+            _ => None,
+        },
+        DataFusionError::SQL(parser_error, _) => {
+            Some(Error::invalid(format!("expression does not parse: {parser_error}: {}", shown(text))))
+        }
+        _ => None,
+    };
+    let message = || {
+        let words = error.strip_backtrace();
+        let first = words.lines().next().unwrap_or_default().trim_end_matches('.');
+        Error::invalid(format!("expression is not valid: {first}: {}", shown(text)))
+    };
+    found.unwrap_or_else(message).with_source(error)
+}
+
+/// `NotFound` naming the column and those there are.
+fn unknown_column(name: &str, schema: &DFSchema) -> Error {
+    let names: Vec<&str> = schema.fields().iter().map(|field| field.name().as_str()).collect();
+    Error::not_found(format!(
+        "column {name:?} not found; columns: {} (text is written in single quotes)",
+        listed(&names)
+    ))
+}
+
+/// Names for an error message, at most [`MAX_COLUMNS_IN_ERROR`].
+pub(crate) fn listed(names: &[&str]) -> String {
+    let shown = names.iter().take(MAX_COLUMNS_IN_ERROR).copied().collect::<Vec<_>>().join(", ");
+    match names.len().saturating_sub(MAX_COLUMNS_IN_ERROR) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// The text, shortened for a message.
+pub(super) fn shown(text: &str) -> String {
+    match text.char_indices().nth(MAX_TEXT_IN_ERROR) {
+        Some((end, _)) => format!("{:?}… ({} bytes)", text.get(..end).unwrap_or_default(), text.len()),
+        None => format!("{text:?}"),
+    }
+}
+
+fn check_bounds(text: &str) -> Result<()> {
+    if text.len() > MAX_TEXT_BYTES {
+        let found = text.len();
+        return Err(Error::resource_exhausted(format!(
+            "expression of {found} bytes, at most {MAX_TEXT_BYTES} are possible"
+        )));
+    }
+    let tokens = Tokenizer::new(&GenericDialect {}, text)
+        .tokenize()
+        .map_err(|error| Error::invalid(format!("expression does not parse: {error}: {}", shown(text))))?;
+    let depth = nesting(&tokens);
+    if depth > MAX_OPERATORS {
+        return Err(Error::resource_exhausted(format!(
+            "expression nests {depth} operators, at most {MAX_OPERATORS} are possible (many values fit in one IN list): {}",
+            shown(text)
+        )));
+    }
+    Ok(())
+}
+
+/// An upper bound of the expression tree's depth: operators between two commas add up, and inside
+/// parentheses the deepest element counts.
+fn nesting(tokens: &[Token]) -> usize {
+    let mut outer: Vec<Level> = Vec::new();
+    let mut level = Level::default();
+    for token in tokens {
+        match token {
+            Token::LParen | Token::LBracket | Token::LBrace => outer.push(std::mem::take(&mut level)),
+            Token::RParen | Token::RBracket | Token::RBrace => {
+                if let Some(around) = outer.pop() {
+                    level = around.with_inner(level);
+                }
+            }
+            Token::Comma => level.end_element(),
+            Token::Whitespace(_) | Token::Number(..) | Token::SingleQuotedString(_) | Token::Period | Token::EOF => {}
+            Token::Word(word) if word.keyword == Keyword::NoKeyword || word.quote_style.is_some() => {}
+            _ => level.operators += 1,
+        }
+    }
+    while let Some(around) = outer.pop() {
+        level = around.with_inner(level);
+    }
+    level.depth()
+}
+
+/// What stands between two parentheses, or outside all of them.
+#[derive(Default)]
+struct Level {
+    operators: usize,
+    inner: usize,
+    deepest: usize,
+}
+
+impl Level {
+    fn end_element(&mut self) {
+        self.deepest = self.deepest.max(self.operators + self.inner);
+        (self.operators, self.inner) = (0, 0);
+    }
+
+    fn depth(mut self) -> usize {
+        self.end_element();
+        self.deepest
+    }
+
+    fn with_inner(mut self, inner: Self) -> Self {
+        self.inner = self.inner.max(inner.depth() + 1);
+        self
+    }
+}
+
+/// Refuses what would need other tables, before anything looks for them.
+fn refuse_queries(expression: &SqlExpr, text: &str) -> Result<()> {
+    let refused = visit_expressions(expression, |part| match part {
+        SqlExpr::Subquery(_) | SqlExpr::Exists { .. } | SqlExpr::InSubquery { .. } => ControlFlow::Break("a subquery"),
+        SqlExpr::Function(function) if function.over.is_some() => ControlFlow::Break("a window function"),
+        SqlExpr::Wildcard(_) | SqlExpr::QualifiedWildcard(..) => ControlFlow::Break("a wildcard"),
+        _ => ControlFlow::Continue(()),
+    });
+    match refused {
+        ControlFlow::Break(what) => Err(Error::invalid(format!("expression uses {what}: {}", shown(text)))),
+        ControlFlow::Continue(()) => Ok(()),
+    }
+}
+
+/// Refuses what does not give the same answer for the same row each time, and what is not computed
+/// row by row.
+fn refuse_unrepeatable(expression: &Expr) -> Result<()> {
+    let mut refused: HashSet<String> = HashSet::new();
+    let walked = expression.apply(|part| {
+        match part {
+            Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
+                refused.insert(format!("function {}, whose answer changes from call to call", call.func.name()));
+            }
+            Expr::AggregateFunction(call) => {
+                refused.insert(format!("aggregate function {}", call.func.name()));
+            }
+            Expr::WindowFunction(call) => {
+                refused.insert(format!("window function {}", call.fun.name()));
+            }
+            Expr::Placeholder(_) | Expr::ScalarVariable(..) => {
+                refused.insert("a placeholder".to_owned());
+            }
+            Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::Unnest(_) => {
+                refused.insert("a subquery".to_owned());
+            }
+            _ => {}
+        }
+        Ok(TreeNodeRecursion::Continue)
+    });
+    walked.map_err(|error| Error::internal("walking an expression").with_source(error))?;
+    match refused.into_iter().next() {
+        Some(what) => Err(Error::invalid(format!("expression uses {what}"))),
+        None => Ok(()),
+    }
+}
