@@ -22,7 +22,7 @@ const MAX_ROWS: u64 = 200_000_000;
 
 /// A frame of an AnnData hierarchy as the table of an axis.
 #[derive(Debug)]
-pub struct FrameTable {
+pub(super) struct FrameTable {
     context: ReadContext,
     hierarchy: Hierarchy,
     frame: Frame,
@@ -32,7 +32,7 @@ pub struct FrameTable {
 impl FrameTable {
     /// The table of `frame`. Columns whose type is not served are left out of the schema: a filter
     /// that names one is refused as an unknown column.
-    pub fn new(context: ReadContext, hierarchy: Hierarchy, frame: Frame) -> Self {
+    pub(super) fn new(context: ReadContext, hierarchy: Hierarchy, frame: Frame) -> Self {
         let fields: Vec<_> = frame
             .columns
             .iter()
@@ -43,11 +43,6 @@ impl FrameTable {
             .collect();
         let schema = Arc::new(arrow::datatypes::Schema::new(fields));
         Self { context, hierarchy, frame, schema }
-    }
-
-    /// Number of rows.
-    pub fn rows(&self) -> u64 {
-        self.frame.rows
     }
 
     async fn read(&self, names: &[String]) -> Result<RecordBatch> {

@@ -58,7 +58,8 @@ impl Engine {
                 Ok(merged(json!({ "artifact": artifact_json(&artifact) }), detail))
             }
             Found::Collection(collection) => {
-                let member = |artifact: &Artifact| json!({ "artifact": artifact_json(artifact), "files": files(artifact) });
+                let member =
+                    |artifact: &Artifact| json!({ "artifact": artifact_json(artifact), "files": files(artifact) });
                 let members: Vec<_> = collection.artifacts.iter().map(member).collect();
                 Ok(json!({ "collection": { "uid": collection.uid, "key": collection.key }, "members": members }))
             }
@@ -86,9 +87,7 @@ fn files(artifact: &Artifact) -> Value {
 
 async fn describe_table(table: &Table) -> Result<Value> {
     let schema = table.schema();
-    let column = |field: &std::sync::Arc<arrow::datatypes::Field>| {
-        json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() })
-    };
+    let column = |field: &std::sync::Arc<arrow::datatypes::Field>| json!({ "name": field.name(), "type": field.data_type().to_string(), "nullable": field.is_nullable() });
     let columns: Vec<_> = schema.fields().iter().map(column).collect();
     Ok(with_kind(
         "table",

@@ -7,6 +7,7 @@ use crate::error::Result;
 use crate::plan::requests::request_bytes;
 use crate::read::array::ArrayPlan;
 use crate::read::windowed::Windowed;
+use crate::table::ScanEstimate;
 
 /// Ranges listed by one explanation; beyond, only the totals count them.
 const MAX_RANGES: usize = 10_000;
@@ -80,7 +81,7 @@ pub(super) async fn explain(slice: &Slice) -> Result<Value> {
                 "ranges": totals.ranges,
             })
         }
-        Answer::Table { table, scan, .. } => table.explain(scan).await?,
+        Answer::Table { table, scan, .. } => of_table(&table.estimate(scan).await?),
     };
     if let (Value::Object(summary), Value::Object(detail)) = (&mut summary, detail) {
         summary.remove("estimate");
@@ -99,8 +100,19 @@ pub(super) async fn estimate(slice: &Slice) -> Result<Value> {
             let bytes = if totals.unknown_bytes { Value::Null } else { json!(scale(totals.bytes)) };
             Ok(json!({ "requests": scale(totals.requests), "bytes": bytes, "exact": exact }))
         }
-        Answer::Table { .. } => Ok(json!({ "requests": null, "bytes": null, "exact": false })),
+        Answer::Table { table, scan, .. } => {
+            let estimate = of_table(&table.estimate(scan).await?);
+            Ok(json!({ "requests": null, "bytes": estimate["bytes_at_most"], "exact": false }))
+        }
     }
+}
+
+/// Parquet requests are made while scanning, as pruning goes: only bounds are known before.
+fn of_table(estimate: &ScanEstimate) -> Value {
+    let bytes = estimate.files.iter().fold(0_u64, |total, (_, _, bytes)| total.saturating_add(*bytes));
+    let file = |(url, groups, bytes): &(String, u64, u64)| json!({ "object": url, "row_groups": groups, "bytes_at_most": bytes });
+    let files: Vec<_> = estimate.files.iter().take(MAX_RANGES).map(file).collect();
+    json!({ "requests": null, "bytes": null, "bytes_at_most": bytes, "files": files })
 }
 
 fn scaled(count: u64, total: u64, part: u64) -> u64 {

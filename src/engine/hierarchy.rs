@@ -31,28 +31,28 @@ use crate::select::numpy;
 
 /// A request resolved on a hierarchy.
 #[derive(Debug)]
-pub struct Resolved {
+pub(super) struct Resolved {
     /// Path of the node, normalised.
-    pub node: String,
+    pub(super) node: String,
     /// The answer.
-    pub answer: Arc<dyn Windowed>,
+    pub(super) answer: Arc<dyn Windowed>,
     /// Shape of the node.
-    pub shape_before: Vec<u64>,
+    pub(super) shape_before: Vec<u64>,
     /// Shape of the answer.
-    pub shape_after: Vec<u64>,
+    pub(super) shape_after: Vec<u64>,
     /// Name of the index column of a data frame, when the answer has it.
-    pub index: Option<String>,
+    pub(super) index: Option<String>,
     /// Whether the answer is a data frame.
-    pub is_frame: bool,
+    pub(super) is_frame: bool,
     /// Attributes of the node.
-    pub attributes: Attributes,
+    pub(super) attributes: Attributes,
 }
 
 /// Resolves `request` on `hierarchy`; reads the columns and names that the selectors need.
 ///
 /// # Errors
 /// Those of slice-request semantics.
-pub async fn resolve_request(
+pub(super) async fn resolve_request(
     context: &ReadContext,
     hierarchy: &Hierarchy,
     request: &SliceRequest,
@@ -134,7 +134,11 @@ impl Resolver<'_> {
             None => self.request.axes.clone(),
         };
         if axes.len() > rank {
-            return Err(Error::invalid(format!("node '{}' has {rank} dimensions, found {} axes", self.node, axes.len())));
+            return Err(Error::invalid(format!(
+                "node '{}' has {rank} dimensions, found {} axes",
+                self.node,
+                axes.len()
+            )));
         }
         axes.resize(rank, Vec::new());
         for (selectors, axis) in axes.iter_mut().zip(self.axes()) {
@@ -230,9 +234,7 @@ impl Resolver<'_> {
         shape_after.extend(lengths.map(|(_, selection)| selection.len()));
         let element_shape = shape_after.get(1..).unwrap_or_default().to_vec();
         let columns = trailing.first().cloned();
-        let reader = ColumnReader::new(tree, self.name(), column, trailing)?
-            .behind(leading)
-            .shaped(&element_shape)?;
+        let reader = ColumnReader::new(tree, self.name(), column, trailing)?.behind(leading).shaped(&element_shape)?;
         let answer = DenseAnswer::new(self.hierarchy.clone(), reader, rows.clone(), chunk_rows);
         let answer = match (self.request.layout, columns) {
             (Layout::Wide, Some(columns)) => answer.wide(&self.column_names(row_axis + 1, &columns).await?)?,
@@ -366,7 +368,8 @@ impl Resolver<'_> {
         };
         let frame = self.frame_of(axis)?;
         let index = frame.index.iter().filter(|_| self.request.with_index);
-        let others = self.request.with_obs.iter().filter(|name| !self.request.with_index || Some(*name) != frame.index.as_ref());
+        let others =
+            self.request.with_obs.iter().filter(|name| !self.request.with_index || Some(*name) != frame.index.as_ref());
         let names: Vec<String> = index.chain(others).cloned().collect();
         refuse_duplicates(&names)?;
         let columns = FrameAnswer::new(self.hierarchy.clone(), &frame, &names, rows, Caching::Keep)?;
@@ -398,7 +401,7 @@ fn refuse_duplicates(names: &[String]) -> Result<()> {
 }
 
 /// What the selection of a request is, in one line of JSON: for the schema's metadata.
-pub fn selection_summary(request: &SliceRequest) -> serde_json::Value {
+pub(super) fn selection_summary(request: &SliceRequest) -> serde_json::Value {
     let axis = |selectors: &[Selector]| selectors.iter().map(selector_summary).collect::<Vec<_>>();
     let mut summary = serde_json::Map::new();
     if !request.obs.is_empty() {

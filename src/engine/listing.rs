@@ -15,7 +15,7 @@ use crate::model::tree::{Node, Tree, normalise};
 ///
 /// # Errors
 /// `NotFound` for a missing group.
-pub fn nodes(tree: &Tree, path: &str) -> Result<RecordBatch> {
+pub(super) fn nodes(tree: &Tree, path: &str) -> Result<RecordBatch> {
     let below = below(tree, path)?;
     let texts = |value: fn(&Node) -> Option<String>| -> ArrayRef {
         Arc::new(below.iter().map(|(_, node)| value(node)).collect::<StringArray>())
@@ -49,7 +49,7 @@ pub fn nodes(tree: &Tree, path: &str) -> Result<RecordBatch> {
 ///
 /// # Errors
 /// `NotFound` for a missing group.
-pub fn nodes_json(tree: &Tree, path: &str) -> Result<Value> {
+pub(super) fn nodes_json(tree: &Tree, path: &str) -> Result<Value> {
     let node = |(path, node): &(String, &Node)| match node {
         Node::Array(array) => json!({
             "path": path, "kind": "array", "shape": array.shape, "dtype": array.data_type.name(),

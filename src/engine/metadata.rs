@@ -14,7 +14,7 @@ use crate::model::request::SliceRequest;
 const MAX_ATTRIBUTES_BYTES: usize = 64 * 1024;
 
 /// The metadata that every answer from an artifact carries.
-pub fn of_artifact(artifact: &Artifact, node: &str, request: &SliceRequest) -> HashMap<String, String> {
+pub(super) fn of_artifact(artifact: &Artifact, node: &str, request: &SliceRequest) -> HashMap<String, String> {
     [
         ("sliceflight.uid", artifact.uid.clone()),
         ("sliceflight.key", artifact.key.clone()),
@@ -30,13 +30,12 @@ pub fn of_artifact(artifact: &Artifact, node: &str, request: &SliceRequest) -> H
 }
 
 /// `schema` with the metadata of an answer from a hierarchy.
-pub fn of_resolved(resolved: &Resolved, artifact: &Artifact, request: &SliceRequest) -> SchemaRef {
+pub(super) fn of_resolved(resolved: &Resolved, artifact: &Artifact, request: &SliceRequest) -> SchemaRef {
     let mut metadata = of_artifact(artifact, &resolved.node, request);
     let attributes = &resolved.attributes;
-    for (name, attribute) in [
-        ("sliceflight.encoding_type", "encoding-type"),
-        ("sliceflight.encoding_version", "encoding-version"),
-    ] {
+    for (name, attribute) in
+        [("sliceflight.encoding_type", "encoding-type"), ("sliceflight.encoding_version", "encoding-version")]
+    {
         if let Some(value) = attributes.get(attribute).and_then(Value::as_str) {
             metadata.insert(name.to_owned(), value.to_owned());
         }
@@ -53,7 +52,7 @@ pub fn of_resolved(resolved: &Resolved, artifact: &Artifact, request: &SliceRequ
     }
     // The value column of an array tells the shape of the whole answer.
     let last = schema.fields().len().saturating_sub(1);
-    let fields: Vec<_> = schema.fields().iter().enumerate().map(|(at, field)| {
+    let fields = schema.fields().iter().enumerate().map(|(at, field)| {
         if at != last || resolved.is_frame || field.metadata().contains_key("shape") {
             return Arc::clone(field);
         }
@@ -61,7 +60,7 @@ pub fn of_resolved(resolved: &Resolved, artifact: &Artifact, request: &SliceRequ
         metadata.insert("shape".to_owned(), json!(resolved.shape_after).to_string());
         Arc::new(field.as_ref().clone().with_metadata(metadata))
     });
-    Arc::new(Schema::new_with_metadata(fields.collect::<Vec<_>>(), metadata))
+    Arc::new(Schema::new_with_metadata(fields.collect::<arrow::datatypes::Fields>(), metadata))
 }
 
 /// pandas' own schema metadata (pandas developer guide, "Storing pandas DataFrame objects in Apache

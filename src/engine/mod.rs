@@ -17,10 +17,8 @@ use crate::error::Result;
 use crate::model::artifact::{Artifact, Collection};
 use crate::model::request::Source;
 use crate::read::context::ReadContext;
-use crate::registry::Registry;
-use crate::registry::collection::NewCollection;
-use crate::storage::options::{RetryPolicy, StorageOptions};
-use crate::storage::storages::Storages;
+use crate::registry::{self, NewCollection, Registry};
+use crate::storage::{RetryPolicy, StorageOptions, Storages};
 
 mod axis_table;
 mod describe;
@@ -166,7 +164,7 @@ impl Engine {
         let artifacts = match &criteria.search {
             Some(words) => self.registry.search(words, None).await?.into_iter().filter(meets).collect(),
             None => {
-                let query = crate::registry::list::Criteria {
+                let query = registry::Criteria {
                     key_prefix: criteria.key_prefix.clone(),
                     label: criteria.label.clone(),
                     suffix: criteria.suffix.clone(),

@@ -10,9 +10,9 @@ use crate::format::hdf5::Hdf5File;
 use crate::format::zarr::ZarrStore;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::model::index_store::IndexStore;
-use crate::storage::pinned_store::PinnedStore;
+use crate::storage::PinnedStore;
 use crate::storage::reader::ObjectIdentity;
-use crate::table::{Table, TableFile, TableSource};
+use crate::table::{self, Table, TableFile, TableOptions, TableSource};
 
 /// An artifact that is open.
 #[derive(Clone, Debug)]
@@ -55,10 +55,10 @@ impl Engine {
             }
             files.extend(self.table_files(artifact)?);
         }
-        Ok(Arc::new(Table::open(TableSource { files }).await?))
+        Ok(Arc::new(table::open(TableSource { files }, TableOptions::default()).await?))
     }
 
-    async fn open_artifact(&self, artifact: &Artifact) -> Result<Opened> {
+    pub(super) async fn open_artifact(&self, artifact: &Artifact) -> Result<Opened> {
         match artifact.kind {
             ArtifactKind::Hdf5 | ArtifactKind::H5ad => {
                 let identity = ObjectIdentity {
@@ -100,8 +100,9 @@ impl Engine {
             path => format!("{}/{path}", artifact.url.trim_end_matches('/')),
         };
         let location = self.storages.resolve(&url)?;
-        let pins = [(location.path.clone(), file.etag.clone())].into();
-        let store = PinnedStore::new(Arc::clone(&location.store), pins);
+        let identity = ObjectIdentity { url: url.clone(), etag: file.etag.clone(), version: None, size: file.size };
+        let pins = [(location.path.clone(), identity)].into();
+        let store = PinnedStore::new(Arc::clone(&location.store), pins, Arc::clone(self.storages.options()));
         Ok(TableFile {
             url,
             store: Arc::new(store),

@@ -7,8 +7,8 @@ use super::{Engine, Registration};
 use crate::error::{Error, Kind, Result};
 use crate::format::anndata::meaning::{Meaning, meaning};
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
-use crate::registry::register::NewArtifact;
-use crate::storage::storages::{ListedFile, Location};
+use crate::registry::NewArtifact;
+use crate::storage::{ListedFile, Location};
 
 /// Files that make a folder a zarr store.
 const ZARR_ROOTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];

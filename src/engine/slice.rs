@@ -120,16 +120,11 @@ impl Slice {
                 windowed::stream(&self.context, Arc::clone(answer), rows)
             }
             Answer::Table { table, scan, .. } => {
-                let (table, mut scan) = (Arc::clone(table), scan.clone());
-                if let Some(rows) = rows {
-                    scan.narrow(rows);
+                let mut scan = scan.clone();
+                if rows.is_some() {
+                    scan.rows = rows;
                 }
-                stream::once(async move { table.scan(scan).await })
-                    .flat_map(|opened| match opened {
-                        Ok(batches) => batches,
-                        Err(error) => failed(error),
-                    })
-                    .boxed()
+                scanned(table, scan)
             }
         };
         batches
@@ -159,6 +154,18 @@ impl Slice {
     pub async fn estimate(&self) -> Result<Value> {
         super::explain::estimate(self).await
     }
+}
+
+/// The batches of a scan that opens when the stream is first asked.
+fn scanned(table: &Arc<Table>, scan: ScanRequest) -> BatchStream {
+    let table = Arc::clone(table);
+    let opened = async move {
+        match table.scan(scan).await {
+            Ok(batches) => batches,
+            Err(error) => failed(error),
+        }
+    };
+    stream::once(opened).flatten().boxed()
 }
 
 fn failed(error: Error) -> BatchStream {

@@ -31,6 +31,7 @@ impl Engine {
             offset: request.offset,
             hive: request.partitioning == Partitioning::Hive,
             rows: None,
+            batch_rows: None,
         };
         let plain = scan.filter.is_none();
         let total = table.count_rows().await?;
@@ -48,7 +49,7 @@ impl Engine {
         }
         // Row ranges can only be served where no filter, limit or offset counts rows anew.
         let splittable = plain && scan.limit.is_none() && scan.offset.is_none();
-        let bytes = splittable.then(|| table.byte_estimate(&scan));
+        let bytes = if splittable { Some(table.estimate(&scan).await?.decoded_bytes) } else { None };
         Ok(Slice {
             schema: std::sync::Arc::new(output.as_ref().clone().with_metadata(fields)),
             sources: artifacts,
@@ -76,7 +77,9 @@ fn refuse_array_only(request: &SliceRequest, name: &str) -> Result<()> {
         )));
     }
     if request.layout != Layout::Auto || request.squeeze || request.with_index || !request.with_obs.is_empty() {
-        return Err(Error::invalid(format!("layout, squeeze, with_obs and with_index apply to arrays, '{name}' is a table")));
+        return Err(Error::invalid(format!(
+            "layout, squeeze, with_obs and with_index apply to arrays, '{name}' is a table"
+        )));
     }
     if request.substrait_filter.is_some() {
         return Err(Error::unimplemented("substrait filters (field 'filter') are not supported, use 'where'"));

@@ -9,3 +9,6 @@
 pub mod requests;
 pub mod tasks;
 pub mod window;
+
+#[cfg(test)]
+mod tests;

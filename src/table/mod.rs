@@ -27,6 +27,7 @@ use crate::error::{Error, Result};
 
 mod driver;
 mod errors;
+mod explain;
 mod file_scan;
 mod footer;
 mod hive;
@@ -34,6 +35,7 @@ mod plan;
 mod reader;
 mod schema;
 
+pub use explain::ScanEstimate;
 pub use plan::ScanRequest;
 
 use footer::Footers;

@@ -46,6 +46,8 @@ pub(super) struct Plan {
     pub(super) output: SchemaRef,
     /// Columns read, by their place among file and partition columns, ascending.
     pub(super) scanned: Vec<usize>,
+    /// Names of the columns read.
+    scanned_names: Vec<String>,
     /// For each output column its place in `scanned`.
     taken: Vec<usize>,
     predicate: Option<Predicate>,
@@ -95,6 +97,7 @@ impl Plan {
         let conditions = predicate.as_ref().map(Predicate::prunable_conditions).transpose()?.unwrap_or_default();
         Ok(Self {
             output: project(&full, &columns)?,
+            scanned_names: scanned.iter().map(|column| full.field(*column).name().clone()).collect(),
             scanned,
             taken,
             conditions,
@@ -104,6 +107,11 @@ impl Plan {
             filtered_rows: if predicate.is_some() { wanted } else { 0..u64::MAX },
             predicate,
         })
+    }
+
+    /// Whether the file column `name` is read.
+    pub(super) fn reads(&self, name: &str) -> bool {
+        self.scanned_names.iter().any(|scanned| scanned == name)
     }
 
     /// Whether rows are selected by their values.

@@ -1,0 +1,214 @@
+//! Plans against naive walking over every element.
+
+use proptest::prelude::*;
+
+use super::requests::{Merging, requests};
+use super::tasks::tasks;
+use super::window::windows;
+use crate::model::chunk::ChunkLocation;
+use crate::model::data_type::DataType;
+use crate::model::selection::AxisSelection;
+use crate::model::tree::ArrayNode;
+use crate::read::scatter::copy_elements;
+
+fn node(shape: &[u64], chunk_shape: &[u64], partly_readable: bool) -> ArrayNode {
+    ArrayNode {
+        shape: shape.to_vec(),
+        is_null: false,
+        data_type: DataType::UInt32,
+        chunk_shape: chunk_shape.to_vec(),
+        filters: Vec::new(),
+        partly_readable,
+        attributes: serde_json::Map::new(),
+        storage: serde_json::Value::Null,
+    }
+}
+
+/// Any selection of an axis of `length`.
+fn selection(length: u64) -> BoxedStrategy<AxisSelection> {
+    if length == 0 {
+        return Just(AxisSelection::all(0)).boxed();
+    }
+    let range = (0..length, -5_i64..=5, 0..=length).prop_map(move |(start, step, count)| {
+        let step = if step == 0 { 1 } else { step };
+        let room = if step > 0 { (length - 1 - start) / step.unsigned_abs() } else { start / step.unsigned_abs() };
+        AxisSelection::Range { start, step, count: count.min(room + 1) }
+    });
+    let indices =
+        proptest::collection::vec(0..length, 0..12).prop_map(|indices| AxisSelection::Indices(indices.into()));
+    let spans = proptest::collection::vec((0..=length, 0..=length), 0..6)
+        .prop_map(|pairs| AxisSelection::Spans(pairs.into_iter().map(|(a, b)| (a.min(b), a.max(b))).collect()));
+    prop_oneof![range, indices, spans].boxed()
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    shape: Vec<u64>,
+    chunks: Vec<u64>,
+    selection: Vec<AxisSelection>,
+    partly: bool,
+}
+
+fn case() -> impl Strategy<Value = Case> {
+    proptest::collection::vec((0_u64..9, 1_u64..5), 1..4).prop_flat_map(|axes| {
+        let selections: Vec<_> = axes.iter().map(|(length, _)| selection(*length)).collect();
+        (Just(axes), selections, any::<bool>()).prop_map(|(axes, selection, partly)| Case {
+            shape: axes.iter().map(|(length, _)| *length).collect(),
+            chunks: axes.iter().map(|(_, chunk)| *chunk).collect(),
+            selection,
+            partly,
+        })
+    })
+}
+
+/// Flat index of `position` in an array of `shape`.
+fn flat(position: &[u64], shape: &[u64]) -> u64 {
+    position.iter().zip(shape).fold(0, |index, (at, length)| index * length + at)
+}
+
+/// Every position of `shape`, in C order.
+fn positions(shape: &[u64]) -> Vec<Vec<u64>> {
+    shape.iter().fold(vec![Vec::new()], |all, length| {
+        all.into_iter().flat_map(|prefix| (0..*length).map(move |at| [prefix.clone(), vec![at]].concat())).collect()
+    })
+}
+
+/// The elements of the part of a chunk that a task reads: each element is its flat index in the array,
+/// elements outside the array are `u32::MAX`.
+fn part(case: &Case, position: &[u64], rows: Option<&std::ops::Range<u64>>) -> (Vec<u8>, Vec<u64>) {
+    let mut shape = case.chunks.clone();
+    let first = rows.map_or(0, |rows| rows.start);
+    if let Some(rows) = rows {
+        shape[0] = rows.end - rows.start;
+    }
+    let mut bytes = Vec::new();
+    for mut local in positions(&shape) {
+        local[0] += first;
+        let absolute: Vec<u64> =
+            local.iter().zip(position).zip(&case.chunks).map(|((at, chunk), length)| chunk * length + at).collect();
+        let inside = absolute.iter().zip(&case.shape).all(|(at, length)| at < length);
+        let value = if inside { flat(&absolute, &case.shape) as u32 } else { u32::MAX };
+        bytes.extend_from_slice(&value.to_le_bytes());
+    }
+    (bytes, shape)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(600))]
+
+    #[test]
+    fn tasks_move_every_selected_element(case in case()) {
+        let node = node(&case.shape, &case.chunks, case.partly);
+        let output_shape: Vec<u64> = case.selection.iter().map(AxisSelection::len).collect();
+        let total = output_shape.iter().product::<u64>() as usize;
+        let mut output = vec![0xEE_u8; total * 4];
+        for task in tasks(&node, &case.selection).unwrap() {
+            let (bytes, shape) = part(&case, &task.position, task.rows.as_ref());
+            copy_elements((&bytes, &shape), (&mut output, &output_shape), &task.runs, 4).unwrap();
+        }
+        let expected: Vec<u8> = positions(&output_shape)
+            .into_iter()
+            .flat_map(|position| {
+                let source: Vec<u64> = position.iter().zip(&case.selection).map(|(at, axis)| axis.positions()[*at as usize]).collect();
+                (flat(&source, &case.shape) as u32).to_le_bytes()
+            })
+            .collect();
+        prop_assert_eq!(output, expected);
+    }
+
+    #[test]
+    fn only_chunks_with_selected_elements_are_tasks(case in case()) {
+        let node = node(&case.shape, &case.chunks, false);
+        let found: Vec<Vec<u64>> = tasks(&node, &case.selection).unwrap().into_iter().map(|task| task.position).collect();
+        let mut expected = std::collections::BTreeSet::new();
+        let output_shape: Vec<u64> = case.selection.iter().map(AxisSelection::len).collect();
+        for position in positions(&output_shape) {
+            expected.insert(position.iter().zip(&case.selection).zip(&case.chunks).map(|((at, axis), chunk)| axis.positions()[*at as usize] / chunk).collect::<Vec<_>>());
+        }
+        prop_assert_eq!(found, expected.into_iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn part_and_compose_are_those_of_the_positions(
+        (outer, inner, offset, count) in (1_u64..20).prop_flat_map(selection).prop_flat_map(|outer| {
+            let inner = selection(outer.len());
+            (Just(outer), inner, 0_u64..25, 0_u64..25)
+        })
+    ) {
+        let all = outer.positions();
+        let expected: Vec<u64> = all.iter().copied().skip(offset as usize).take(count as usize).collect();
+        prop_assert_eq!(outer.part(offset, count).positions(), expected);
+        let expected: Vec<u64> = inner.positions().into_iter().map(|at| all[at as usize]).collect();
+        prop_assert_eq!(inner.compose(&outer).unwrap().positions(), expected);
+        for (at, position) in all.iter().enumerate() {
+            prop_assert_eq!(outer.get(at as u64), Some(*position));
+        }
+        prop_assert_eq!(outer.get(all.len() as u64), None);
+    }
+
+    #[test]
+    fn windows_cover_the_rows_once_within_the_bound(
+        selection in (1_u64..40).prop_flat_map(selection), chunk in 1_u64..9, most in 1_u64..12
+    ) {
+        let rows = selection.len();
+        let cuts = windows(&selection, 0..rows, chunk, most);
+        let mut next = 0;
+        for cut in &cuts {
+            prop_assert_eq!(cut.start, next);
+            prop_assert!(cut.end > cut.start && cut.end - cut.start <= most);
+            next = cut.end;
+        }
+        prop_assert_eq!(next, rows);
+    }
+
+    #[test]
+    fn requests_hold_each_range_once_and_respect_the_bounds(
+        chunks in proptest::collection::vec((0_u64..2000, 1_u64..100), 1..40), gap in 0_u64..50, longest in 50_u64..400
+    ) {
+        let node = node(&[1], &[1], false);
+        let selection = [AxisSelection::all(1)];
+        let one = tasks(&node, &selection).unwrap().remove(0);
+        let all: Vec<_> = chunks.iter().map(|_| one.clone()).collect();
+        let locations: Vec<_> = chunks.iter().map(|(offset, length)| ChunkLocation::Range { offset: *offset, length: *length, filter_mask: 0 }).collect();
+        let (requests, local) = requests(&node, &all, &locations, Merging { gap, longest }).unwrap();
+        prop_assert!(local.is_empty());
+        let mut served = vec![0; chunks.len()];
+        for request in &requests {
+            let whole = request.range.clone().unwrap();
+            prop_assert!(whole.end - whole.start <= longest.max(100));
+            for (task, part) in &request.members {
+                let part = part.clone().unwrap();
+                let (offset, length) = chunks[*task];
+                prop_assert_eq!(whole.start + part.start..whole.start + part.end, offset..offset + length);
+                served[*task] += 1;
+            }
+        }
+        prop_assert!(served.iter().all(|times| *times == 1));
+        // Two requests that the bounds allow to be one are one.
+        for pair in requests.windows(2) {
+            let (left, right) = (pair[0].range.clone().unwrap(), pair[1].range.clone().unwrap());
+            let first = right.start..right.start + chunks[pair[1].members[0].0].1;
+            prop_assert!(first.start > left.end + gap || first.end.max(left.end) - left.start > longest);
+        }
+    }
+}
+
+#[test]
+fn a_partly_readable_array_reads_only_its_rows() {
+    let node = node(&[1000, 10], &[1000, 10], true);
+    let rows = AxisSelection::Indices([3, 4, 5, 700].into());
+    let all = tasks(&node, &[rows, AxisSelection::all(10)]).unwrap();
+    let locations = vec![ChunkLocation::Range { offset: 64, length: 40_000, filter_mask: 0 }; all.len()];
+    let (requests, _) = requests(&node, &all, &locations, Merging { gap: 100, longest: 1 << 20 }).unwrap();
+    let ranges: Vec<_> = requests.iter().map(|request| request.range.clone().unwrap()).collect();
+    assert_eq!(ranges, [64 + 120..64 + 240, 64 + 28_000..64 + 28_040]);
+}
+
+#[test]
+fn a_truncated_chunk_is_named() {
+    let node = node(&[1000], &[1000], true);
+    let all = tasks(&node, &[AxisSelection::all(1000)]).unwrap();
+    let locations = vec![ChunkLocation::Range { offset: 64, length: 100, filter_mask: 0 }];
+    let error = requests(&node, &all, &locations, Merging::default()).unwrap_err();
+    assert_eq!(error.to_string(), "chunk at offset 64 is truncated: expected at least 4000 bytes, found 100");
+}
