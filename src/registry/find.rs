@@ -1,6 +1,6 @@
 //! From what a request names to the one artifact it means.
 
-use rusqlite::Transaction;
+use rusqlite::{Transaction, params};
 
 use super::artifact::{self, COLUMNS, Found};
 use super::near::{self, OFFERED};
@@ -62,25 +62,33 @@ pub(crate) fn near_keys(transaction: &Transaction<'_>, table: &str, asked: &str)
 }
 
 fn by_key(transaction: &Transaction<'_>, key: &str, version: Option<&str>) -> Result<Found> {
-    let sql = format!("SELECT {COLUMNS} FROM artifacts a WHERE a.key = ?1 ORDER BY a.version DESC");
-    let versions = artifact::query(transaction, &sql, [key])?;
-    if versions.is_empty() {
-        let known = "SELECT count(*) > 0 FROM collections WHERE key = ?1";
-        if transaction.query_row(known, [key], |row| row.get(0)).map_err(failure::of)? {
-            return Err(Error::not_found(format!("no artifact has the key {key:?}; a collection has it")));
-        }
-        let near = near_keys(transaction, "artifacts", key)?;
-        return Err(Error::not_found(format!("no artifact has the key {key:?}{near}")));
-    }
-    let Some(version) = version else {
-        let latest = versions.into_iter().find(|found| found.artifact.is_latest);
-        return latest.ok_or_else(|| Error::data_loss(format!("the registry has no latest version of {key:?}")));
+    let number = version.map(uid::version_of).transpose()?;
+    let sql = format!(
+        "SELECT {COLUMNS} FROM artifacts a WHERE a.key = ?1 AND CASE WHEN ?2 IS NULL THEN a.is_latest = 1 \
+         ELSE a.version = ?2 END"
+    );
+    let found = artifact::query(transaction, &sql, params![key, number])?.into_iter().next();
+    found.map_or_else(|| Err(unknown_key(transaction, key, version)?), Ok)
+}
+
+/// What is wrong with a key, or a version of a key, that is not there.
+fn unknown_key(transaction: &Transaction<'_>, key: &str, version: Option<&str>) -> Result<Error> {
+    let exists = |table: &str| -> Result<bool> {
+        let sql = format!("SELECT count(*) > 0 FROM {table} WHERE key = ?1");
+        transaction.query_row(&sql, [key], |row| row.get(0)).map_err(failure::of)
     };
-    let number = uid::version_of(version)?;
-    let newest: Vec<String> = versions.iter().take(OFFERED).map(|found| found.artifact.version.to_string()).collect();
-    versions.into_iter().find(|found| found.artifact.version == number).ok_or_else(|| {
-        Error::not_found(format!("the key {key:?} has no version {version:?}; its newest are {}", newest.join(", ")))
-    })
+    let known = exists("artifacts")?;
+    if let Some(version) = version.filter(|_| known) {
+        let latest: u32 = transaction
+            .query_row("SELECT max(version) FROM artifacts WHERE key = ?1", [key], |row| row.get(0))
+            .map_err(failure::of)?;
+        return Ok(Error::not_found(format!("the key {key:?} has no version {version:?}; its latest is {latest}")));
+    }
+    if exists("collections")? {
+        return Ok(Error::not_found(format!("no artifact has the key {key:?}; a collection has it")));
+    }
+    let near = near_keys(transaction, "artifacts", key)?;
+    Ok(Error::not_found(format!("no artifact has the key {key:?}{near}")))
 }
 
 fn by_uid(transaction: &Transaction<'_>, prefix: &str) -> Result<Found> {

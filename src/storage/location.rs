@@ -2,7 +2,8 @@
 //!
 //! `s3://bucket/key` names the key literally, as the tools of S3 do; `file:///path` is
 //! percent-decoded. Relative parts, empty parts, backslashes, control characters and their
-//! percent-encoded forms are refused in both.
+//! percent-encoded forms (once or several times) are refused in both; so is `?`, which would begin a
+//! query.
 
 use std::path::Component;
 
@@ -121,6 +122,20 @@ pub fn absolute_url(text: &str) -> Result<String> {
     StorageUrl::parse(&url)?.to_url()
 }
 
+/// The URL of the object at `path` below the folder `url`; `path` is taken literally, as listings give
+/// it, and percent-encoded where the URL needs it.
+///
+/// # Errors
+/// `PermissionDenied` for a path that could leave the folder, else as for malformed URLs.
+pub fn join_url(url: &str, path: &str) -> Result<String> {
+    let mut joined = StorageUrl::parse(url)?;
+    for component in path.split('/').filter(|_| !path.is_empty()) {
+        check_component(component, path)?;
+        joined.components.push(component.to_owned());
+    }
+    joined.to_url()
+}
+
 /// Refuses a part that is empty, relative, or holds what some reader would take for a separator, also
 /// when percent-encoded (once or several times).
 pub(crate) fn check_component(component: &str, whole: &str) -> Result<()> {
@@ -191,7 +206,7 @@ fn decode_once(bytes: &[u8]) -> Vec<u8> {
         match after {
             [high, low, tail @ ..] if *first == b'%' => match (digit(*high), digit(*low)) {
                 (Some(high), Some(low)) => {
-                    decoded.push(high << 4 | low);
+                    decoded.push((high << 4) | low);
                     rest = tail;
                     continue;
                 }

@@ -35,6 +35,18 @@ impl MeteredStore {
         Self { requests: Arc::new(requests) }
     }
 
+    /// Children of a local folder that lies, with all its files, inside the root.
+    async fn local_children(&self, prefix: Option<&Path>) -> StoreResult<ListResult> {
+        let folder = prefix.cloned().unwrap_or_default();
+        self.requests.check(&folder).await?;
+        self.requests.meter.count_list();
+        let found = self.requests.store.list_with_delimiter(prefix).await?;
+        for object in &found.objects {
+            self.requests.check(&object.location).await?;
+        }
+        Ok(found)
+    }
+
     fn objects(&self, listing: Listing) -> BoxStream<'static, StoreResult<ObjectMeta>> {
         if let Some(pages) = self.requests.pages(listing.clone()) {
             let objects = pages.map_ok(|page| futures::stream::iter(page.result.objects.into_iter().map(Ok)));
@@ -91,8 +103,7 @@ impl ObjectStore for MeteredStore {
     async fn list_with_delimiter(&self, prefix: Option<&Path>) -> StoreResult<ListResult> {
         let listing = Listing { prefix: prefix.cloned(), offset: None, flat: true };
         let Some(mut pages) = self.requests.pages(listing) else {
-            self.requests.meter.count_list();
-            return self.requests.store.list_with_delimiter(prefix).await;
+            return self.local_children(prefix).await;
         };
         let limit = self.requests.options.listed_objects;
         let (mut folders, mut objects) = (BTreeSet::new(), Vec::new());

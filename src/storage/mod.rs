@@ -31,7 +31,7 @@ mod storages;
 mod watch;
 
 pub use failure::{error_of, find_error};
-pub use location::absolute_url;
+pub use location::{absolute_url, join_url};
 pub use meter::{Meter, MeterSnapshot};
 pub use metered_store::MeteredStore;
 pub use options::{RetryPolicy, StorageOptions};

@@ -42,7 +42,10 @@ impl RangeReader for PinnedObject {
             return Ok(Bytes::new());
         }
         let answer = pin::get_range(self.store.as_ref(), &self.path, &self.identity, range).await?;
-        bytes_of(answer, self.options.largest_read_bytes, &self.identity.url).await
+        match bytes_of(answer, self.options.largest_read_bytes, &self.identity.url).await {
+            Ok(bytes) => Ok(bytes),
+            Err(error) => Err(pin::explain(error, self.store.as_ref(), &self.path, &self.identity).await),
+        }
     }
 
     async fn read_cached(&self, range: Range<u64>) -> Result<Bytes> {

@@ -8,15 +8,16 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{
-    CopyOptions, Error as StoreError, GetOptions, GetResult, ListResult, MultipartUpload, ObjectMeta, ObjectStore,
-    PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result as StoreResult,
+    CopyOptions, Error as StoreError, GetOptions, GetResult, GetResultPayload, ListResult, MultipartUpload, ObjectMeta,
+    ObjectStore, PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result as StoreResult,
 };
 
-use super::failure::into_store_error;
+use super::exact::bytes_of;
+use super::failure::{error_of, into_store_error};
 use super::metered_store::get_ranges;
 use super::options::StorageOptions;
 use super::pin;
@@ -72,8 +73,23 @@ impl ObjectStore for PinnedStore {
             let error = Error::not_found(format!("object {location} is not among the pinned files"));
             return Err(into_store_error(error, location));
         };
+        let ranged = options.range.is_some() && !options.head;
         let answer = pin::get(self.store.as_ref(), location, identity, options).await;
-        answer.map_err(|error| into_store_error(error, location))
+        let answer = answer.map_err(|error| into_store_error(error, location))?;
+        let GetResult { payload, meta, range, attributes } = answer;
+        let payload = match payload {
+            GetResultPayload::Stream(body) => GetResultPayload::Stream(named(body, identity, location)),
+            // A range is read at once, so that a change of the file meanwhile is noticed.
+            payload if ranged => {
+                let answer =
+                    GetResult { payload, meta: meta.clone(), range: range.clone(), attributes: attributes.clone() };
+                let bytes = bytes_of(answer, self.options.largest_read_bytes, &identity.url).await;
+                let bytes = bytes.map_err(|error| into_store_error(error, location))?;
+                GetResultPayload::Stream(futures::stream::iter([Ok(bytes)]).boxed())
+            }
+            payload => payload,
+        };
+        Ok(GetResult { payload, meta, range, attributes })
     }
 
     async fn get_ranges(&self, location: &Path, ranges: &[Range<u64>]) -> StoreResult<Vec<Bytes>> {
@@ -103,6 +119,16 @@ impl ObjectStore for PinnedStore {
     async fn rename_opts(&self, _: &Path, _: &Path, _: RenameOptions) -> StoreResult<()> {
         Err(refused("rename"))
     }
+}
+
+/// The body, with the URL of its object in what goes wrong.
+fn named(
+    body: BoxStream<'static, StoreResult<Bytes>>,
+    identity: &ObjectIdentity,
+    location: &Path,
+) -> BoxStream<'static, StoreResult<Bytes>> {
+    let (url, location) = (identity.url.clone(), location.clone());
+    body.map_err(move |error| into_store_error(error_of(error, &url), &location)).boxed()
 }
 
 fn refused(operation: &str) -> StoreError {

@@ -6,8 +6,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 
-use futures::StreamExt;
 use futures::stream::BoxStream;
+use futures::{StreamExt, TryStreamExt};
 use object_store::list::{PaginatedListOptions, PaginatedListResult, PaginatedListStore};
 use object_store::path::Path;
 use object_store::{
@@ -140,21 +140,26 @@ impl Requests {
 
     /// Refuses what a listing of a local folder found outside it.
     pub(crate) fn guarded(
-        &self,
+        self: &Arc<Self>,
         objects: BoxStream<'static, StoreResult<ObjectMeta>>,
     ) -> BoxStream<'static, StoreResult<ObjectMeta>> {
-        let Some(guard) = self.guard.clone() else { return objects };
-        let checked = objects.then(move |object| {
-            let guard = guard.clone();
+        let requests = Arc::clone(self);
+        let checked = objects.and_then(move |object| {
+            let requests = Arc::clone(&requests);
             async move {
-                let object = object?;
-                match guard.check(&object.location).await {
-                    Ok(()) => Ok(object),
-                    Err(failure) => Err(failure.into_store_error(&object.location)),
-                }
+                requests.check(&object.location).await?;
+                Ok(object)
             }
         });
         checked.boxed()
+    }
+
+    /// Refuses a local path that leads out of the root.
+    pub(crate) async fn check(&self, location: &Path) -> StoreResult<()> {
+        match &self.guard {
+            Some(guard) => guard.check(location).await.map_err(|failure| failure.into_store_error(location)),
+            None => Ok(()),
+        }
     }
 
     async fn get_once(&self, location: &Path, mut options: GetOptions) -> Result<GetResult, StoreFailure> {

@@ -143,6 +143,17 @@ impl Storages {
         Ok(public)
     }
 
+    /// Closes a root (its URL as [`Self::add`] gave it); says whether there was one. Readers that are
+    /// open stay so.
+    pub fn remove(&self, root_url: &str) -> bool {
+        let mut roots = self.roots.write().unwrap_or_else(PoisonError::into_inner);
+        let before = roots.list.len();
+        roots.list.retain(|root| root.public.url != root_url);
+        let Roots { list, clients } = &mut *roots;
+        clients.retain(|_, client| list.iter().any(|root| Arc::ptr_eq(&root.store, client)));
+        list.len() < before
+    }
+
     /// The roots, in the order they were added.
     pub fn roots(&self) -> Vec<StorageRoot> {
         let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
