@@ -11,7 +11,7 @@
 
 use arrow::datatypes::DataType;
 use datafusion::common::tree_node::{Transformed, TreeNode};
-use datafusion::common::{DFSchema, DataFusionError, ExprSchema, ScalarValue};
+use datafusion::common::{Column, DFSchema, DataFusionError, ExprSchema, ScalarValue};
 use datafusion::logical_expr::expr::{Between, InList};
 use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, Operator, binary_expr, lit};
 
@@ -41,22 +41,31 @@ pub(super) fn as_numpy(expression: Expr, schema: &DFSchema) -> Result<Expr> {
     }
 }
 
-/// Whether a row whose floats are NaN can meet none of the conditions, so that column statistics, which
-/// leave NaN out, may prune by them. To be asked before simplification, which may turn a negation into
-/// a comparison that looks the same.
-pub(super) fn prunable(expression: &Expr, schema: &DFSchema) -> bool {
-    match expression {
+/// Whether rows may be left out by column statistics, and early, when they do not meet the condition:
+/// statistics leave NaN out, so a NaN must not meet it; and evaluating it must not be able to fail,
+/// since errors lose their kind on the way through the decoder. To be asked before simplification,
+/// which may turn a negation into a comparison that looks the same.
+pub(super) fn prunable(condition: &Expr, schema: &DFSchema) -> bool {
+    let without_floats = || {
+        let is_float = |column: &Column| {
+            schema.field_from_column(column).map_or(true, |field| value_type(field.data_type()).is_floating())
+        };
+        !condition.column_refs().into_iter().any(is_float)
+    };
+    match condition {
         Expr::BinaryExpr(BinaryExpr { left, op: Operator::And | Operator::Or, right }) => {
             prunable(left, schema) && prunable(right, schema)
         }
-        Expr::BinaryExpr(BinaryExpr { left, op, right }) if is_positive(*op) && is_plain(left) && is_plain(right) => {
-            true
+        Expr::BinaryExpr(BinaryExpr { left, op, right }) => {
+            is_plain(left) && is_plain(right) && (is_positive(*op) || *op == Operator::NotEq && without_floats())
         }
-        Expr::InList(InList { expr, negated: false, .. }) if is_plain(expr) => true,
-        other => other
-            .column_refs()
-            .iter()
-            .all(|column| schema.field_from_column(column).is_ok_and(|field| !field.data_type().is_floating())),
+        Expr::InList(InList { expr, list, negated }) => {
+            is_plain(expr) && list.iter().all(is_plain) && (!negated || without_floats())
+        }
+        Expr::IsNull(side) | Expr::IsNotNull(side) => is_plain(side),
+        Expr::Like(like) => is_plain(&like.expr) && is_plain(&like.pattern),
+        Expr::Not(inner) => prunable(inner, schema) && without_floats(),
+        other => is_plain(other),
     }
 }
 

@@ -101,8 +101,8 @@ impl Predicate {
         Ok(if met.null_count() == 0 { met.clone() } else { prep_null_mask_filter(met) })
     }
 
-    /// The conditions that must all be met, each with the columns it needs, as far as they may be used
-    /// to leave out rows by column statistics. Column indices count in the schema it was parsed with.
+    /// Conditions that every row of the answer meets and that cannot fail, by which rows may be left out
+    /// before the whole filter is evaluated. Column indices count in the schema it was parsed with.
     ///
     /// # Errors
     /// `Internal` when a condition cannot be compiled alone.

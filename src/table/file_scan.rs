@@ -59,7 +59,7 @@ pub(super) async fn run(
 
 fn open(table: &Inner, plan: &Plan, part: &FilePart, pinned: PinnedFile) -> Result<SendableRecordBatchStream> {
     let partitions: Vec<FieldRef> = if plan.hive { table.partitions.fields().to_vec() } else { Vec::new() };
-    let columns = TableSchema::new(Arc::clone(&table.schema), partitions);
+    let columns = TableSchema::builder(Arc::clone(&table.schema)).with_table_partition_cols(partitions).build();
     let mut source = ParquetSource::new(columns).with_pushdown_filters(true).with_enable_page_index(true);
     if !plan.conditions.is_empty() {
         source = source.with_predicate(conjunction(plan.conditions.iter().map(Arc::clone)));

@@ -145,6 +145,8 @@ fn statistics_prune_only_by_what_nan_cannot_meet() {
     assert_eq!(conditions("n_genes > 1 AND cell_type != 'B'"), 2);
     assert!(conditions("percent_mito > 0.05") >= 1);
     assert_eq!(conditions("percent_mito != 0.05"), 0);
+    assert_eq!(conditions("\"is doublet\" AND NOT code = 1 AND name LIKE 'a%' AND score IS NULL"), 4);
+    assert_eq!(conditions("n_genes / code = 1"), 0);
     assert_eq!(conditions("NOT percent_mito <= 0.05"), 0);
     assert_eq!(conditions("percent_mito NOT IN (0.05)"), 0);
     assert_eq!(conditions("(CASE WHEN percent_mito != 1 THEN 1 ELSE 0 END) = 1"), 0);
