@@ -13,6 +13,7 @@ use crate::error::Result;
 use crate::model::chunk::{ChunkLocation, ChunkPosition, Elements, TextBuffer};
 use crate::model::tree::Tree;
 
+pub mod codec;
 pub mod hdf5;
 pub mod zarr;
 
