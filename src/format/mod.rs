@@ -14,6 +14,7 @@ use crate::model::chunk::{ChunkLocation, ChunkPosition, Elements, TextBuffer};
 use crate::model::tree::Tree;
 
 pub mod anndata;
+pub mod codec;
 pub mod hdf5;
 pub mod zarr;
 

@@ -1,0 +1,29 @@
+//! The byte shuffle: all first bytes of the elements, then all second bytes, and so on.
+
+use super::zeroed;
+use crate::error::Result;
+
+/// The bytes before shuffling elements of `element_size` bytes. Bytes behind the last whole element
+/// were not moved.
+///
+/// # Errors
+/// `ResourceExhausted` when there is no memory for the copy.
+pub fn unshuffle(encoded: &[u8], element_size: usize) -> Result<Vec<u8>> {
+    let count = encoded.len().checked_div(element_size).unwrap_or(0);
+    if element_size <= 1 || count <= 1 {
+        return Ok(encoded.to_vec());
+    }
+    let mut plain = zeroed(encoded.len())?;
+    for (byte, plane) in encoded.chunks_exact(count).take(element_size).enumerate() {
+        for (element, value) in plain.chunks_exact_mut(element_size).zip(plane) {
+            if let Some(place) = element.get_mut(byte) {
+                *place = *value;
+            }
+        }
+    }
+    let moved = count * element_size;
+    if let (Some(to), Some(from)) = (plain.get_mut(moved..), encoded.get(moved..)) {
+        to.copy_from_slice(from);
+    }
+    Ok(plain)
+}

@@ -1,0 +1,95 @@
+//! What is kept of a dataset beyond its shape and type: where its bytes lie and what was done to
+//! them. Travels inside [`ArrayNode::storage`](crate::model::tree::ArrayNode::storage).
+
+use serde::{Deserialize, Serialize};
+
+use super::filter::Filter;
+use super::stored_type::Swap;
+use crate::error::{Error, Result};
+use crate::model::tree::ArrayNode;
+
+/// Storage of one dataset.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct DatasetStorage {
+    /// Where its bytes lie.
+    pub(crate) layout: Layout,
+    /// Filters of chunked datasets, in the order in which they were applied when written.
+    pub(crate) filters: Vec<Filter>,
+    /// One stored element for what was never written; zeros when there is none.
+    pub(crate) fill: Option<Vec<u8>>,
+    /// Bytes of one stored element.
+    pub(crate) element_size: u64,
+    /// What to reverse in one element to make it little-endian.
+    pub(crate) swaps: Vec<Swap>,
+}
+
+/// Where the bytes of a dataset lie. Addresses count from the superblock.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum Layout {
+    /// In the object header.
+    Compact {
+        /// The stored elements.
+        data: Vec<u8>,
+    },
+    /// In one piece.
+    Contiguous {
+        /// Its address, none when it was never written.
+        address: Option<u64>,
+    },
+    /// In chunks with an index.
+    Chunked {
+        /// Address of the index, or of the only chunk; none when nothing was written.
+        address: Option<u64>,
+        /// Kind of the index.
+        index: ChunkIndex,
+        /// Greatest shape the dataset may get; `u64::MAX` for no limit.
+        maximum: Option<Vec<u64>>,
+        /// Whether chunks that reach over the edge of the dataset are stored without filters.
+        plain_edges: bool,
+    },
+}
+
+/// The six ways of HDF5 to find chunks.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) enum ChunkIndex {
+    /// B-tree of version 1.
+    BTree1,
+    /// B-tree of version 2.
+    BTree2,
+    /// Fixed array.
+    FixedArray,
+    /// Extensible array.
+    ExtensibleArray,
+    /// Chunks back to back.
+    Implicit,
+    /// The only chunk.
+    Single {
+        /// Its stored bytes; none when it has no filters.
+        length: Option<u64>,
+        /// Its filter mask.
+        filter_mask: u32,
+    },
+}
+
+impl DatasetStorage {
+    /// The storage of `array`.
+    ///
+    /// # Errors
+    /// `Internal` when the node was not made by this module.
+    pub(crate) fn of(array: &ArrayNode) -> Result<Self> {
+        Self::deserialize(&array.storage)
+            .map_err(|error| Error::internal("the storage of an HDF5 dataset is not readable").with_source(error))
+    }
+
+    /// Bytes of one stored chunk before filters.
+    ///
+    /// # Errors
+    /// `DataLoss` when they do not fit in 64 bits.
+    pub(crate) fn chunk_bytes(&self, array: &ArrayNode) -> Result<u64> {
+        array
+            .chunk_shape
+            .iter()
+            .try_fold(self.element_size, |total, length| total.checked_mul(*length))
+            .ok_or_else(|| Error::data_loss(format!("a chunk of {:?} elements has no size", array.chunk_shape)))
+    }
+}

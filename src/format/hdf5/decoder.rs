@@ -1,0 +1,176 @@
+//! Undoes what was done to the chunks of one dataset: filters, byte order, short heap references.
+
+use bytes::Bytes;
+
+use super::dataset::DatasetStorage;
+use super::filter::{Filter, undo_all};
+use super::stored_type::Swap;
+use crate::error::{Error, Result, ResultExt};
+use crate::format::codec::zeroed;
+use crate::model::chunk::{ChunkLocation, Elements};
+use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE};
+use crate::model::tree::ArrayNode;
+
+/// Bytes of one decoded chunk at most.
+pub const MAX_CHUNK_BYTES: u64 = 1 << 30;
+
+/// Undoes filters of one dataset.
+#[derive(Debug)]
+pub struct Hdf5Decoder {
+    /// Path of the dataset, for messages.
+    path: String,
+    filters: Vec<Filter>,
+    swaps: Vec<Swap>,
+    /// Bytes of one stored element.
+    stored_size: usize,
+    /// Bytes of one element in memory.
+    item_size: usize,
+    /// Bytes of one stored chunk.
+    chunk_bytes: u64,
+    /// One element in memory for what was never written; none for zeros.
+    fill: Option<Vec<u8>>,
+}
+
+impl Hdf5Decoder {
+    /// The decoder of `array` at `path`.
+    pub(super) fn new(path: &str, array: &ArrayNode) -> Result<Self> {
+        let storage = DatasetStorage::of(array)?;
+        if let DataType::Unsupported { description, .. } = &array.data_type {
+            return Err(Error::unimplemented(format!("dataset '{path}' has the type {description}: not supported")));
+        }
+        if let Some(filter) = storage.filters.iter().find(|filter| !filter.is_served()) {
+            let Filter { name, id, .. } = filter;
+            return Err(Error::unimplemented(format!(
+                "dataset '{path}' has the filter {name} (id {id}): not supported"
+            )));
+        }
+        let mut decoder = Self {
+            path: path.to_owned(),
+            stored_size: usize::try_from(storage.element_size).unwrap_or(usize::MAX),
+            item_size: array.data_type.item_size(),
+            chunk_bytes: storage.chunk_bytes(array)?,
+            filters: storage.filters,
+            swaps: storage.swaps,
+            fill: None,
+        };
+        if decoder.stored_size != decoder.item_size && array.data_type != DataType::String {
+            return Err(Error::internal(format!("dataset '{path}': element sizes differ in file and memory")));
+        }
+        decoder.fill = storage.fill.map(|fill| decoder.normalise(fill)).transpose()?;
+        Ok(decoder)
+    }
+
+    /// See [`ChunkDecoder::decode`](crate::format::ChunkDecoder::decode).
+    ///
+    /// # Errors
+    /// As there; `ResourceExhausted` for a chunk of more than [`MAX_CHUNK_BYTES`].
+    pub fn decode(&self, encoded: Option<Bytes>, location: &ChunkLocation) -> Result<Elements> {
+        let (encoded, mask) = match (encoded, location) {
+            (_, ChunkLocation::Missing) => (None, 0),
+            (_, ChunkLocation::Inline(bytes)) => (Some(bytes.clone()), 0),
+            (encoded, ChunkLocation::Range { filter_mask, .. }) => (encoded, *filter_mask),
+            (_, ChunkLocation::Object { path }) => {
+                return Err(Error::internal(format!("an HDF5 chunk is no object '{path}' of its own")));
+            }
+        };
+        match encoded {
+            Some(encoded) => self.undo(encoded, mask).with_context(|| format!("chunk of dataset '{}'", self.path)),
+            None => self.fill(self.chunk_bytes / self.stored_size.max(1) as u64),
+        }
+    }
+
+    /// See [`ChunkDecoder::decode_part`](crate::format::ChunkDecoder::decode_part).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn decode_part(&self, bytes: Bytes) -> Result<Elements> {
+        if bytes.len().checked_rem(self.stored_size) != Some(0) {
+            return Err(Error::data_loss(format!(
+                "dataset '{}': {} bytes are no whole elements of {} bytes",
+                self.path,
+                bytes.len(),
+                self.stored_size
+            )));
+        }
+        self.in_memory(bytes)
+    }
+
+    /// `count` elements that were never written.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` for more than [`MAX_CHUNK_BYTES`].
+    pub fn fill(&self, count: u64) -> Result<Elements> {
+        let bytes = count
+            .checked_mul(self.item_size as u64)
+            .filter(|bytes| *bytes <= MAX_CHUNK_BYTES)
+            .and_then(|bytes| usize::try_from(bytes).ok())
+            .ok_or_else(|| self.too_large(count.saturating_mul(self.item_size as u64)))?;
+        let mut elements = zeroed(bytes)?;
+        if let Some(fill) = &self.fill {
+            elements.chunks_exact_mut(self.item_size.max(1)).for_each(|element| element.copy_from_slice(fill));
+        }
+        Ok(Elements::Fixed(Bytes::from(elements)))
+    }
+
+    fn undo(&self, encoded: Bytes, mask: u32) -> Result<Elements> {
+        let plain_bytes = usize::try_from(self.chunk_bytes).map_err(|_| self.too_large(self.chunk_bytes))?;
+        if self.filters.is_empty() {
+            if encoded.len() != plain_bytes {
+                return Err(Error::data_loss(format!("{} bytes, expected {plain_bytes}", encoded.len())));
+            }
+            return self.in_memory(encoded);
+        }
+        if self.chunk_bytes > MAX_CHUNK_BYTES {
+            return Err(self.too_large(self.chunk_bytes));
+        }
+        let plain = undo_all(&self.filters, mask, &encoded, plain_bytes)?;
+        self.in_memory(Bytes::from(plain.into_owned()))
+    }
+
+    fn in_memory(&self, stored: Bytes) -> Result<Elements> {
+        if self.swaps.is_empty() && self.stored_size == self.item_size {
+            return Ok(Elements::Fixed(stored));
+        }
+        Ok(Elements::Fixed(Bytes::from(self.normalise(Vec::from(stored))?)))
+    }
+
+    /// Stored elements as they are in memory.
+    fn normalise(&self, mut stored: Vec<u8>) -> Result<Vec<u8>> {
+        if self.stored_size != self.item_size {
+            return self.widen_references(&stored);
+        }
+        for element in stored.chunks_exact_mut(self.stored_size.max(1)) {
+            for Swap { offset, width, count } in &self.swaps {
+                let end = width.saturating_mul(*count).saturating_add(*offset);
+                if let Some(numbers) = element.get_mut(*offset..end) {
+                    numbers.chunks_exact_mut(*width).for_each(<[u8]>::reverse);
+                }
+            }
+        }
+        Ok(stored)
+    }
+
+    /// Heap references of files with short addresses, as 4 + 8 + 4 bytes.
+    fn widen_references(&self, stored: &[u8]) -> Result<Vec<u8>> {
+        let count = stored.len().checked_div(self.stored_size).unwrap_or(0);
+        let mut wide = zeroed(count.saturating_mul(HEAP_REFERENCE_SIZE))?;
+        let pairs = stored.chunks_exact(self.stored_size.max(1)).zip(wide.chunks_exact_mut(HEAP_REFERENCE_SIZE));
+        for (narrow, wide) in pairs {
+            let reference = super::collection::TextReference::parse(narrow)
+                .ok_or_else(|| Error::data_loss("a heap reference is cut off"))?;
+            let (length, rest) = wide.split_at_mut(4);
+            let (address, index) = rest.split_at_mut(8);
+            length.copy_from_slice(&reference.length.to_le_bytes());
+            address.copy_from_slice(&reference.address.to_le_bytes());
+            index.copy_from_slice(&reference.index.to_le_bytes());
+        }
+        Ok(wide)
+    }
+
+    fn too_large(&self, bytes: u64) -> Error {
+        Error::resource_exhausted(format!(
+            "a chunk of dataset '{}' has {bytes} bytes, more than {MAX_CHUNK_BYTES}",
+            self.path
+        ))
+    }
+}

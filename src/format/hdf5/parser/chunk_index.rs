@@ -1,0 +1,168 @@
+//! The chunk index of one dataset to a list of stored chunks.
+
+use std::collections::HashSet;
+
+use hdf5_reader::btree_v1::{BTreeV1Key, BTreeV1Node};
+use hdf5_reader::chunk_index::{ChunkEntry, collect_implicit_chunk_entries, collect_v2_chunk_entries_storage};
+use hdf5_reader::extensible_array::collect_extensible_array_chunk_entries_storage;
+use hdf5_reader::fixed_array::collect_fixed_array_chunk_entries_storage;
+use hdf5_reader::io::Cursor as CrateCursor;
+
+use super::cursor::is_undefined;
+use super::view::{View, parser_error};
+use crate::error::{Error, Result};
+use crate::format::hdf5::dataset::ChunkIndex;
+
+/// Chunks of one dataset at most.
+pub(crate) const MAX_CHUNKS: u64 = 1 << 24;
+/// Levels of a B-tree at most.
+const MAX_LEVELS: u8 = 64;
+/// Children of a B-tree node of the default size.
+const USUAL_CHILDREN: u64 = 64;
+
+/// A dataset whose index is to be read.
+#[derive(Clone, Debug)]
+pub(crate) struct Indexed {
+    pub(crate) index: ChunkIndex,
+    pub(crate) address: u64,
+    pub(crate) shape: Vec<u64>,
+    pub(crate) maximum: Option<Vec<u64>>,
+    pub(crate) chunk_shape: Vec<u64>,
+    pub(crate) element_size: u64,
+    /// Bytes of one chunk without filters.
+    pub(crate) chunk_bytes: u64,
+}
+
+/// One stored chunk: its first element, its place (counted from the superblock) and its filter mask.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredChunk {
+    pub(crate) first: Vec<u64>,
+    pub(crate) address: u64,
+    pub(crate) length: u64,
+    pub(crate) filter_mask: u32,
+}
+
+/// All stored chunks of a dataset.
+pub(super) fn stored_chunks(view: &View, indexed: &Indexed) -> Result<Vec<StoredChunk>> {
+    let grid: u64 = indexed
+        .shape
+        .iter()
+        .zip(&indexed.chunk_shape)
+        .fold(1, |total: u64, (length, chunk)| total.saturating_mul(length.div_ceil((*chunk).max(1))));
+    if grid == 0 {
+        return Ok(Vec::new());
+    }
+    let dense = matches!(indexed.index, ChunkIndex::FixedArray | ChunkIndex::ExtensibleArray | ChunkIndex::Implicit);
+    if dense && grid > MAX_CHUNKS {
+        return Err(too_many());
+    }
+    let entries = match &indexed.index {
+        ChunkIndex::BTree1 => tree_chunks(view, indexed)?,
+        ChunkIndex::Single { length, filter_mask } => vec![ChunkEntry {
+            address: indexed.address,
+            size: length.unwrap_or(0),
+            filter_mask: *filter_mask,
+            offsets: vec![0; indexed.shape.len()],
+        }],
+        _ => crate_chunks(view, indexed)?,
+    };
+    if entries.len() as u64 > MAX_CHUNKS {
+        return Err(too_many());
+    }
+    let offset_size = view.addressing.offset_size;
+    let stored = entries.into_iter().filter(|entry| !is_undefined(entry.address, offset_size)).map(|entry| {
+        let length = if entry.size == 0 { indexed.chunk_bytes } else { entry.size };
+        StoredChunk { first: entry.offsets, address: entry.address, length, filter_mask: entry.filter_mask }
+    });
+    Ok(stored.collect())
+}
+
+fn crate_chunks(view: &View, indexed: &Indexed) -> Result<Vec<ChunkEntry>> {
+    let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
+    let chunk: Vec<u32> = indexed.chunk_shape.iter().map(|length| u32::try_from(*length).unwrap_or(u32::MAX)).collect();
+    let (address, shape) = (indexed.address, indexed.shape.as_slice());
+    match indexed.index {
+        ChunkIndex::BTree2 => {
+            let rank = u32::try_from(shape.len()).unwrap_or(u32::MAX);
+            collect_v2_chunk_entries_storage(view, address, offset_size, length_size, rank, &chunk, None)
+        }
+        ChunkIndex::FixedArray => {
+            collect_fixed_array_chunk_entries_storage(view, address, offset_size, length_size, shape, &chunk, None)
+        }
+        ChunkIndex::ExtensibleArray => collect_extensible_array_chunk_entries_storage(
+            view,
+            address,
+            offset_size,
+            length_size,
+            shape,
+            indexed.maximum.as_deref(),
+            &chunk,
+            None,
+        ),
+        _ => {
+            let size = usize::try_from(indexed.element_size).unwrap_or(usize::MAX);
+            collect_implicit_chunk_entries(address, shape, &chunk, size, None, view.end())
+        }
+    }
+    .map_err(|error| parser_error(&error))
+}
+
+/// Walks a B-tree of version 1 level by level, so that the nodes of a level are fetched together.
+fn tree_chunks(view: &View, indexed: &Indexed) -> Result<Vec<ChunkEntry>> {
+    let rank = indexed.shape.len();
+    let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
+    let usual_bytes = node_bytes(USUAL_CHILDREN, rank, offset_size);
+    let mut nodes = vec![indexed.address];
+    let mut seen = HashSet::new();
+    let mut expected_level = None;
+    let mut entries = Vec::new();
+    while !nodes.is_empty() {
+        view.prefetch(nodes.iter().copied(), usual_bytes);
+        let mut children = Vec::new();
+        let mut level = None;
+        for address in nodes {
+            if !seen.insert(address) {
+                return Err(Error::data_loss(format!("the chunk index comes to its node at {address:#x} twice")));
+            }
+            let head = view.read(address, 8)?;
+            let used = match head.as_ref() {
+                [b'T', b'R', b'E', b'E', 1, _, low, high] => u64::from(u16::from_le_bytes([*low, *high])),
+                _ => return Err(Error::data_loss(format!("no chunk index node at {address:#x}"))),
+            };
+            let bytes =
+                view.read(address, usize::try_from(node_bytes(used, rank, offset_size)).unwrap_or(usize::MAX))?;
+            let node = BTreeV1Node::parse(&mut CrateCursor::new(&bytes), offset_size, length_size, Some(rank as u32))
+                .map_err(|error| parser_error(&error))?;
+            if *expected_level.get_or_insert(node.level) != node.level || node.level > MAX_LEVELS {
+                return Err(Error::data_loss(format!("the chunk index node at {address:#x} is on the wrong level")));
+            }
+            level = Some(node.level);
+            if node.level > 0 {
+                children.extend(node.children);
+            } else {
+                entries.extend(node.keys.into_iter().zip(node.children).filter_map(|(key, address)| match key {
+                    BTreeV1Key::RawData { chunk_size, filter_mask, mut offsets } => {
+                        offsets.truncate(rank);
+                        Some(ChunkEntry { address, size: u64::from(chunk_size), filter_mask, offsets })
+                    }
+                    BTreeV1Key::Group { .. } => None,
+                }));
+            }
+            if (entries.len() + children.len()) as u64 > MAX_CHUNKS {
+                return Err(too_many());
+            }
+        }
+        expected_level = level.and_then(|level| level.checked_sub(1));
+        nodes = children;
+    }
+    Ok(entries)
+}
+
+fn node_bytes(children: u64, rank: usize, offset_size: u8) -> u64 {
+    let key = 8 + 8 * (rank as u64 + 1);
+    8 + 2 * u64::from(offset_size) + (children + 1) * key + children * u64::from(offset_size)
+}
+
+fn too_many() -> Error {
+    Error::resource_exhausted(format!("the dataset has more than {MAX_CHUNKS} chunks"))
+}

@@ -1,0 +1,143 @@
+//! The links of a group, of both kinds of group, without following any.
+
+use bytes::Bytes;
+use hdf5_reader::btree_v1;
+use hdf5_reader::io::Cursor as CrateCursor;
+use hdf5_reader::local_heap::LocalHeap;
+use hdf5_reader::messages::{link, link_info, symbol_table_msg};
+use hdf5_reader::symbol_table::SymbolTableNode;
+
+use super::attribute::heap_objects;
+use super::cursor::{is_undefined, text};
+use super::header::{Message, kind};
+use super::view::{View, parser_error};
+use crate::error::{Error, Result};
+
+/// Links of one group at most.
+const MAX_LINKS: usize = 1_000_000;
+/// Symbol table entries that a node of the default size holds; more are read by a second read.
+const SYMBOL_NODE_BYTES: u64 = 8 + 8 * 40;
+
+/// Where a link leads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Target {
+    /// To the object at this address.
+    Hard(u64),
+    /// To a path, from the root or from the group.
+    Soft(String),
+    /// Out of the file, or of a kind that is not known; the reason why it is not followed.
+    Elsewhere(String),
+}
+
+/// A named link.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Link {
+    pub(crate) name: String,
+    pub(crate) target: Target,
+}
+
+/// All links of the group with `messages`.
+pub(super) fn links(view: &View, messages: &[Message]) -> Result<Vec<Link>> {
+    let mut links = Vec::new();
+    for message in messages {
+        match message.kind {
+            kind::SYMBOL_TABLE => links.extend(symbol_table(view, &message.body)?),
+            kind::LINK => links.push(parse_link(view, &message.body)?),
+            kind::LINK_INFO => {
+                for body in dense(view, &message.body)? {
+                    links.push(parse_link(view, &body)?);
+                }
+            }
+            _ => {}
+        }
+        if links.len() > MAX_LINKS {
+            return Err(Error::resource_exhausted(format!("a group has more than {MAX_LINKS} links")));
+        }
+    }
+    Ok(links)
+}
+
+fn parse_link(view: &View, body: &Bytes) -> Result<Link> {
+    let addressing = view.addressing;
+    let message = link::parse(&mut CrateCursor::new(body), addressing.offset_size, addressing.length_size, body.len())
+        .map_err(|error| parser_error(&error))?;
+    let target = match message.target {
+        link::LinkTarget::Hard { address } => Target::Hard(address),
+        link::LinkTarget::Soft { path } => Target::Soft(path),
+        link::LinkTarget::External { filename, path } => {
+            Target::Elsewhere(format!("external link to '{path}' in the file '{filename}'"))
+        }
+    };
+    Ok(Link { name: message.name, target })
+}
+
+fn dense(view: &View, body: &Bytes) -> Result<Vec<Bytes>> {
+    let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
+    let info = link_info::parse(&mut CrateCursor::new(body), offset_size, length_size, body.len())
+        .map_err(|error| parser_error(&error))?;
+    if is_undefined(info.fractal_heap_address, offset_size) {
+        return Ok(Vec::new());
+    }
+    heap_objects(view, info.fractal_heap_address, info.btree_name_index_address, MAX_LINKS)
+}
+
+fn symbol_table(view: &View, body: &Bytes) -> Result<Vec<Link>> {
+    let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
+    let failed = |error| parser_error(&error);
+    let message =
+        symbol_table_msg::parse(&mut CrateCursor::new(body), offset_size, length_size, body.len()).map_err(failed)?;
+    view.prefetch([message.heap_address, message.btree_address], 0);
+    let heap = LocalHeap::parse_at_storage(view, message.heap_address, offset_size, length_size).map_err(failed)?;
+    let leaves = btree_v1::collect_btree_v1_leaves_storage(
+        view,
+        message.btree_address,
+        offset_size,
+        length_size,
+        None,
+        &[],
+        None,
+    )
+    .map_err(failed)?;
+    if leaves.is_empty() {
+        return Ok(Vec::new());
+    }
+    view.prefetch(leaves.iter().map(|(_, address)| *address), SYMBOL_NODE_BYTES);
+    let length = usize::try_from(heap.data_segment_size).unwrap_or(usize::MAX);
+    let names = view.read(heap.data_segment_address, length)?;
+    let mut links = Vec::new();
+    for (_, address) in leaves {
+        symbol_node(view, address, &names, &mut links)?;
+        if links.len() > MAX_LINKS {
+            return Err(Error::resource_exhausted(format!("a group has more than {MAX_LINKS} links")));
+        }
+    }
+    Ok(links)
+}
+
+fn symbol_node(view: &View, address: u64, names: &[u8], links: &mut Vec<Link>) -> Result<()> {
+    let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
+    let head = view.read(address, 8)?;
+    let count = match head.as_ref() {
+        [b'S', b'N', b'O', b'D', 1, _, low, high] => usize::from(u16::from_le_bytes([*low, *high])),
+        _ => return Err(Error::data_loss(format!("no symbol table node at {address:#x}"))),
+    };
+    let bytes = view.read(address, 8 + count * (2 * usize::from(offset_size) + 24))?;
+    let node = SymbolTableNode::parse(&mut CrateCursor::new(&bytes), offset_size, length_size)
+        .map_err(|error| parser_error(&error))?;
+    for entry in node.entries {
+        let target = if entry.cache_type == 2 {
+            let [a, b, c, d, ..] = entry.scratch;
+            Target::Soft(heap_name(names, u64::from(u32::from_le_bytes([a, b, c, d])))?)
+        } else {
+            Target::Hard(entry.object_header_address)
+        };
+        links.push(Link { name: heap_name(names, entry.link_name_offset)?, target });
+    }
+    Ok(())
+}
+
+fn heap_name(names: &[u8], offset: u64) -> Result<String> {
+    let rest = usize::try_from(offset).ok().and_then(|offset| names.get(offset..));
+    let name = rest.and_then(|rest| rest.iter().position(|byte| *byte == 0).and_then(|end| rest.get(..end)));
+    text(name.ok_or_else(|| Error::data_loss(format!("no name at byte {offset} of a local heap")))?)
+}

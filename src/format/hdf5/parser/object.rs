@@ -1,0 +1,52 @@
+//! One object of a file: what it is, and which links lead on.
+
+use super::attribute;
+use super::dataset;
+use super::header::{self, Message, kind};
+use super::link::{self, Link};
+use super::view::View;
+use crate::error::{Error, Kind, Result, ResultExt};
+use crate::model::tree::{Attributes, Node};
+
+/// A parsed object.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    /// What it is.
+    pub(crate) node: Node,
+    /// Its links, of a group.
+    pub(crate) links: Vec<Link>,
+}
+
+/// The object at `address`. What is not supported becomes an unreadable node with the reason.
+pub(super) fn object(view: &View, address: u64) -> Result<Object> {
+    match parse(view, address) {
+        Ok(object) => Ok(object),
+        Err(error) if error.kind() == Kind::Unimplemented => Ok(unreadable(error.message())),
+        Err(error) => Err(error).with_context(|| format!("object at {address:#x}")),
+    }
+}
+
+fn unreadable(reason: &str) -> Object {
+    Object { node: Node::Unreadable { reason: reason.to_owned() }, links: Vec::new() }
+}
+
+fn parse(view: &View, address: u64) -> Result<Object> {
+    let messages = header::messages(view, address)?;
+    let has = |wanted: u16| messages.iter().any(|message| message.kind == wanted);
+    if [kind::SYMBOL_TABLE, kind::LINK_INFO, kind::LINK, kind::GROUP_INFO].into_iter().any(has) {
+        let links = link::links(view, &messages)?;
+        return Ok(Object { node: Node::Group { attributes: attributes(view, &messages)? }, links });
+    }
+    if has(kind::LAYOUT) || has(kind::DATASPACE) {
+        let node = dataset::dataset(view, &messages, attributes(view, &messages)?)?;
+        return Ok(Object { node, links: Vec::new() });
+    }
+    if has(kind::DATATYPE) {
+        return Ok(unreadable("named datatype: not supported"));
+    }
+    Err(Error::unimplemented("object that is no group, dataset or named datatype"))
+}
+
+fn attributes(view: &View, messages: &[Message]) -> Result<Attributes> {
+    attribute::attributes(view, messages)
+}

@@ -1,0 +1,175 @@
+//! Element types as HDF5 stores them, and what they become in memory.
+//!
+//! Knows sizes, byte orders and names; reads no file. The parser makes it, the tree and the decoder
+//! are made from it.
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::{Error, Result};
+use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE, Padding, StructField};
+
+/// A stored element type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StoredType {
+    Integer { size: u32, signed: bool, big_endian: bool },
+    Float { size: u32, big_endian: bool },
+    Boolean,
+    FixedText { length: u32, padding: Padding },
+    VariableText { size: u32 },
+    ObjectReference { size: u32 },
+    Compound { size: u32, fields: Vec<StoredField> },
+    Array { element: Box<StoredType>, dimensions: Vec<u64> },
+    Opaque { size: u32 },
+    Unsupported { description: String, size: u32 },
+}
+
+/// A field of a compound.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoredField {
+    pub(crate) name: String,
+    pub(crate) offset: u32,
+    pub(crate) stored: StoredType,
+}
+
+/// Numbers whose bytes have to be reversed: `count` of `width` bytes, back to back from `offset`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Swap {
+    pub(crate) offset: usize,
+    pub(crate) width: usize,
+    pub(crate) count: usize,
+}
+
+/// Swaps of one element at most; a type with more is not served.
+const MAX_SWAPS: usize = 65_536;
+
+impl StoredType {
+    /// Bytes of one element in the file, if the number makes sense.
+    pub(crate) fn size(&self) -> Result<u64> {
+        Ok(match self {
+            Self::Boolean => 1,
+            Self::FixedText { length, .. } => u64::from(*length),
+            Self::Integer { size, .. }
+            | Self::Float { size, .. }
+            | Self::VariableText { size }
+            | Self::ObjectReference { size }
+            | Self::Compound { size, .. }
+            | Self::Opaque { size }
+            | Self::Unsupported { size, .. } => u64::from(*size),
+            Self::Array { element, dimensions } => dimensions
+                .iter()
+                .try_fold(element.size()?, |total, length| total.checked_mul(*length))
+                .filter(|size| *size <= u64::from(u32::MAX))
+                .ok_or_else(|| Error::data_loss(format!("an array type of {dimensions:?} elements is too large")))?,
+        })
+    }
+
+    /// The type in memory. What cannot be served becomes `Unsupported` with its reason.
+    pub(crate) fn data_type(&self) -> DataType {
+        match self.try_data_type(false) {
+            Ok(data_type) => data_type,
+            Err(description) => {
+                let size = self.size().ok().and_then(|size| u32::try_from(size).ok()).unwrap_or(0);
+                DataType::Unsupported { description, size }
+            }
+        }
+    }
+
+    fn try_data_type(&self, nested: bool) -> Result<DataType, String> {
+        Ok(match self {
+            Self::Integer { size: 1, signed: true, .. } => DataType::Int8,
+            Self::Integer { size: 2, signed: true, .. } => DataType::Int16,
+            Self::Integer { size: 4, signed: true, .. } => DataType::Int32,
+            Self::Integer { size: 8, signed: true, .. } => DataType::Int64,
+            Self::Integer { size: 1, .. } => DataType::UInt8,
+            Self::Integer { size: 2, .. } => DataType::UInt16,
+            Self::Integer { size: 4, .. } => DataType::UInt32,
+            Self::Integer { size: 8, .. } => DataType::UInt64,
+            Self::Integer { size, .. } => return Err(format!("integer of {size} bytes")),
+            Self::Float { size: 2, .. } => DataType::Float16,
+            Self::Float { size: 4, .. } => DataType::Float32,
+            Self::Float { size: 8, .. } => DataType::Float64,
+            Self::Float { size, .. } => return Err(format!("float of {size} bytes")),
+            Self::Boolean => DataType::Boolean,
+            Self::FixedText { length, padding } => DataType::FixedString { length: *length, padding: *padding },
+            Self::VariableText { size } if nested && *size as usize != HEAP_REFERENCE_SIZE => {
+                return Err("compound with variable-length strings in a file without 8-byte addresses".into());
+            }
+            Self::VariableText { .. } => DataType::String,
+            Self::ObjectReference { .. } => return Err("object reference".into()),
+            Self::Compound { size, fields } => {
+                let fields = fields.iter().map(StoredField::in_memory).collect::<Result<Vec<_>, String>>()?;
+                DataType::Struct { size: *size, fields }
+            }
+            Self::Array { element, dimensions } => {
+                let element = Box::new(element.try_data_type(true)?);
+                DataType::FixedArray { element, dimensions: dimensions.clone() }
+            }
+            Self::Opaque { size } => DataType::Opaque { size: *size },
+            Self::Unsupported { description, .. } => return Err(description.clone()),
+        })
+        .and_then(|data_type| match self.swaps() {
+            Ok(_) => Ok(data_type),
+            Err(error) => Err(error.message().to_owned()),
+        })
+    }
+
+    /// What has to be reversed to make one stored element little-endian.
+    ///
+    /// # Errors
+    /// `Unimplemented` when there is too much of it.
+    pub(crate) fn swaps(&self) -> Result<Vec<Swap>> {
+        let mut swaps = Vec::new();
+        self.add_swaps(0, &mut swaps)?;
+        Ok(swaps)
+    }
+
+    fn add_swaps(&self, offset: usize, swaps: &mut Vec<Swap>) -> Result<()> {
+        match self {
+            Self::Integer { size, big_endian: true, .. } | Self::Float { size, big_endian: true } if *size > 1 => {
+                swaps.push(Swap { offset, width: *size as usize, count: 1 });
+            }
+            Self::Compound { fields, .. } => {
+                for field in fields {
+                    field.stored.add_swaps(offset.saturating_add(field.offset as usize), swaps)?;
+                }
+            }
+            Self::Array { element, dimensions } => {
+                let count = dimensions.iter().fold(1_u64, |total, length| total.saturating_mul(*length));
+                let count = usize::try_from(count).unwrap_or(usize::MAX);
+                let size = usize::try_from(element.size()?).unwrap_or(usize::MAX);
+                let mut inner = Vec::new();
+                element.add_swaps(0, &mut inner)?;
+                match inner.as_slice() {
+                    [] => {}
+                    [one] if one.width.saturating_mul(one.count) == size => {
+                        let count = one.count.saturating_mul(count);
+                        swaps.push(Swap { offset: offset.saturating_add(one.offset), width: one.width, count });
+                    }
+                    many if many.len().saturating_mul(count) <= MAX_SWAPS => {
+                        swaps.extend((0..count).flat_map(|index| {
+                            let start = offset.saturating_add(index.saturating_mul(size));
+                            many.iter().map(move |swap| Swap { offset: start.saturating_add(swap.offset), ..*swap })
+                        }));
+                    }
+                    _ => return Err(too_many_swaps()),
+                }
+            }
+            _ => {}
+        }
+        if swaps.len() > MAX_SWAPS { Err(too_many_swaps()) } else { Ok(()) }
+    }
+}
+
+impl StoredField {
+    fn in_memory(&self) -> Result<StructField, String> {
+        let data_type = self
+            .stored
+            .try_data_type(true)
+            .map_err(|reason| format!("compound with field '{}': {reason}", self.name))?;
+        Ok(StructField { name: self.name.clone(), offset: self.offset, data_type })
+    }
+}
+
+fn too_many_swaps() -> Error {
+    Error::unimplemented(format!("big-endian compound with more than {MAX_SWAPS} numbers"))
+}

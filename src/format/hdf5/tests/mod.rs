@@ -1,0 +1,7 @@
+//! Tests against files that h5py wrote and the values that h5py reads in them
+//! (`tests/fixtures/generate_hdf5.py`).
+
+mod corpus;
+mod damage;
+mod laziness;
+mod memory;
