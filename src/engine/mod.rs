@@ -1,8 +1,11 @@
 //! The way from a request to a stream of record batches: registry, open artifact, selection, plan,
 //! read. Flight, HTTP and the command line are shells around this.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
@@ -19,6 +22,76 @@ pub type BatchStream = BoxStream<'static, Result<RecordBatch>>;
 /// Serves slices of the artifacts of one registry.
 #[derive(Debug)]
 pub struct Engine {}
+
+/// What an engine is opened with.
+#[derive(Clone, Default)]
+pub struct EngineOptions {
+    /// The registry's SQLite file; created when missing.
+    pub registry: PathBuf,
+    /// Root URLs that may be read, each with its options for the object store (secrets allowed).
+    pub storages: Vec<(String, BTreeMap<String, String>)>,
+    /// Bounds of memory, requests and time.
+    pub limits: Limits,
+}
+
+impl std::fmt::Debug for EngineOptions {
+    /// Shows the names of storage options, never their values.
+    fn fmt(&self, formatter: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let storages: Vec<_> =
+            self.storages.iter().map(|(root, options)| (root, options.keys().collect::<Vec<_>>())).collect();
+        formatter
+            .debug_struct("EngineOptions")
+            .field("registry", &self.registry)
+            .field("storages", &storages)
+            .field("limits", &self.limits)
+            .finish()
+    }
+}
+
+/// Bounds of one engine; sizes in bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Memory of all streams together.
+    pub memory_budget: u64,
+    /// Memory of one stream.
+    pub stream_memory: u64,
+    /// Requests to stores in flight, all streams together.
+    pub requests_in_flight: u64,
+    /// Requests to stores in flight of one stream.
+    pub requests_in_flight_per_stream: u64,
+    /// Threads that decode; 0 means one per core.
+    pub decode_threads: u64,
+    /// Memory of the block cache for metadata and small reads.
+    pub block_cache_bytes: u64,
+    /// How often a failed request is repeated.
+    pub retry_attempts: u64,
+    /// Wait before the first repetition; doubled each time.
+    pub retry_initial_backoff: Duration,
+    /// Longest wait between repetitions.
+    pub retry_max_backoff: Duration,
+    /// Time for one request with all its repetitions.
+    pub retry_timeout: Duration,
+    /// Time for one try of a request.
+    pub request_timeout: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            memory_budget: 1 << 30,
+            stream_memory: 256 << 20,
+            requests_in_flight: 64,
+            requests_in_flight_per_stream: 16,
+            decode_threads: 0,
+            block_cache_bytes: 64 << 20,
+            retry_attempts: 5,
+            retry_initial_backoff: Duration::from_millis(100),
+            retry_max_backoff: Duration::from_secs(5),
+            retry_timeout: Duration::from_secs(60),
+            request_timeout: Duration::from_secs(30),
+        }
+    }
+}
 
 /// What `register` is asked to add.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
@@ -72,6 +145,23 @@ pub enum Entry {
 }
 
 impl Engine {
+    /// Opens the registry (created when missing) and the storages.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a storage root or option that is not understood, `Unavailable` when the
+    /// registry cannot be opened.
+    pub async fn open(_options: EngineOptions) -> Result<Arc<Self>> {
+        unimplemented!()
+    }
+
+    /// Adds a storage root to the registry's storages, without options; nothing when it is there.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a root that is not understood.
+    pub async fn add_storage(&self, _root: &str) -> Result<()> {
+        unimplemented!()
+    }
+
     /// Resolves a request: finds the artifact, opens it, evaluates the selection. Reads metadata and
     /// the columns that the selection names, no data. `pins` are the sources of a ticket, empty for a
     /// fresh request.

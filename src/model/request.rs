@@ -11,6 +11,8 @@ pub struct SliceRequest {
     pub node: String,
     /// Selectors per axis; AnnData's `obs` and `var` are the first and the second.
     pub axes: Vec<Vec<Selector>>,
+    /// The NumPy spelling of the axes (`0:100, ::2, ...`), as the client wrote it; `axes` is empty then.
+    pub numpy_slice: Option<String>,
     /// Columns of a table, in the asked order; empty means all.
     pub columns: Option<Vec<String>>,
     /// SQL boolean expression over the table's columns.
