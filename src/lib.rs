@@ -2,6 +2,7 @@
 //!
 //! The way through it, and which module may use which, is in `ARCHITECTURE.md`.
 
+pub mod config;
 pub mod engine;
 pub mod error;
 pub mod format;
