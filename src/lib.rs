@@ -5,7 +5,10 @@
 pub mod config;
 pub mod engine;
 pub mod error;
+pub mod flight;
 pub mod format;
 pub mod model;
+pub mod server;
 pub mod storage;
+pub mod telemetry;
 pub mod ticket;
