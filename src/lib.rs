@@ -2,6 +2,7 @@
 //!
 //! The way through it, and which module may use which, is in `ARCHITECTURE.md`.
 
+pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod error;

@@ -60,6 +60,14 @@ struct Target {
     labels: Option<Vec<String>>,
 }
 
+/// Does the action `name` for a caller who may change the registry: the command line.
+///
+/// # Errors
+/// As the server's action.
+pub async fn act(engine: &Arc<Engine>, name: &str, body: &[u8]) -> Result<Vec<Value>> {
+    run(engine, parse(name, body, true, ticket::MAX_TICKET_BYTES)?).await
+}
+
 /// Reads an action.
 ///
 /// # Errors

@@ -29,5 +29,6 @@ mod status;
 mod tests;
 mod transport;
 
+pub use action::act;
 pub use service::{Service, Settings};
 pub use transport::{Transport, serve};
