@@ -1,1 +1,7 @@
-fn main() {}
+//! The `sliceflight` program.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    sliceflight::cli::run()
+}

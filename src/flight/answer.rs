@@ -1,0 +1,42 @@
+//! What a `FlightInfo` says of a prepared slice.
+
+use std::fmt;
+use std::ops::Range;
+
+use arrow::datatypes::SchemaRef;
+
+use crate::engine::{Pin, Slice};
+
+/// The facts of one answer.
+pub(super) struct Answer {
+    pub(super) schema: SchemaRef,
+    /// Rows, when known.
+    pub(super) total_rows: Option<u64>,
+    /// Bytes in Arrow buffers, when known.
+    pub(super) total_bytes: Option<u64>,
+    /// The sources as they are now.
+    pub(super) pins: Vec<Pin>,
+    /// For `app_metadata`.
+    pub(super) summary: serde_json::Value,
+    /// Row ranges of about so many bytes each.
+    pub(super) partitions: Box<dyn Fn(u64) -> Vec<Range<u64>> + Send + Sync>,
+}
+
+impl Answer {
+    pub(super) fn of(slice: Slice) -> Self {
+        Self {
+            schema: slice.schema(),
+            total_rows: slice.total_rows(),
+            total_bytes: slice.total_bytes(),
+            pins: slice.pins(),
+            summary: slice.summary(),
+            partitions: Box::new(move |target| slice.partitions(target)),
+        }
+    }
+}
+
+impl fmt::Debug for Answer {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Answer").field("schema", &self.schema).field("summary", &self.summary).finish()
+    }
+}

@@ -1,0 +1,44 @@
+//! Artifacts and collections as JSON for listings: what `search` and `ListFlights` show.
+
+use serde_json::{Value, json};
+
+use crate::engine::Entry;
+use crate::error::{Error, Result};
+use crate::model::artifact::Artifact;
+
+/// The JSON of an artifact, with `"type": "artifact"` and without its list of files.
+///
+/// # Errors
+/// `Internal` when it has no JSON form.
+pub fn artifact_json(artifact: &Artifact) -> Result<Value> {
+    let mut value = serde_json::to_value(artifact)
+        .map_err(|error| Error::internal("an artifact has no JSON form").with_source(error))?;
+    if let Value::Object(fields) = &mut value {
+        fields.shift_remove("files");
+        fields.shift_insert(0, "type".into(), "artifact".into());
+    }
+    Ok(value)
+}
+
+/// The JSON of an entry; a collection has `"type": "collection"` and names its artifacts by uid and
+/// key.
+///
+/// # Errors
+/// As [`artifact_json`].
+pub fn entry_json(entry: &Entry) -> Result<Value> {
+    match entry {
+        Entry::Artifact(artifact) => artifact_json(artifact),
+        Entry::Collection(collection) => Ok(json!({
+            "type": "collection",
+            "uid": collection.uid,
+            "key": collection.key,
+            "artifacts": collection
+                .artifacts
+                .iter()
+                .map(|artifact| json!({"uid": artifact.uid, "key": artifact.key}))
+                .collect::<Vec<_>>(),
+            "description": collection.description,
+            "created_at": collection.created_at,
+        })),
+    }
+}

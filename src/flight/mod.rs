@@ -1,0 +1,34 @@
+//! Arrow Flight around the engine: the only module that knows tonic and arrow-flight.
+//!
+//! Sits between gRPC and [`crate::engine::Engine`]: it decodes descriptors, tickets and action
+//! bodies, asks the engine, and encodes the answer. It does not decide what is read, and it holds
+//! no state between calls.
+//!
+//! ```text
+//! descriptor ─▶ info  ─▶ engine.prepare ─▶ FlightInfo: schema, endpoints with tickets
+//! ticket     ─▶ get   ─▶ engine.prepare ─▶ stream ─▶ split ─▶ encode ─▶ guard ─▶ client
+//! action     ─▶ action ─▶ engine ─▶ JSON
+//! ```
+
+mod action;
+mod answer;
+pub mod client;
+mod deadline;
+mod dictionary;
+mod encode;
+pub mod entry;
+mod get;
+mod guard;
+mod info;
+mod list;
+mod service;
+mod size;
+mod split;
+mod status;
+#[cfg(test)]
+mod tests;
+mod transport;
+
+pub use action::act;
+pub use service::{Service, Settings};
+pub use transport::{Transport, serve};
