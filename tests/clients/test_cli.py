@@ -80,7 +80,7 @@ class TestCatalogue:
 
     def test_register_several_urls_by_their_own_keys(self, run, notebook):
         keys = ["cli/a.h5ad", "cli/b.zarr"]
-        for key, name in zip(keys, ("csc.h5ad", "variants_v3.zarr")):
+        for key, name in zip(keys, ("csc.h5ad", "variants_v3.zarr"), strict=True):
             notebook.put(key, stack.NOTEBOOK / name)
         run("register", *(f"s3://{stack.BUCKET}/{key}" for key in keys))
         shown = run("ls").stdout
@@ -278,6 +278,13 @@ class TestServing:
         assert address in done.stderr
 
 
+def storage_settings(cloud, **options):
+    """A configuration file with the notebook's bucket in `cloud` and these options for it."""
+    options = {"aws_endpoint": cloud.address, "aws_region": "us-east-1", "aws_allow_http": "true"} | options
+    spelled = ", ".join(f'{name} = "{value}"' for name, value in options.items())
+    return f'[[storage]]\nroot = "s3://{stack.BUCKET}"\noptions = {{ {spelled} }}\n'
+
+
 class TestConfiguration:
     """Mistakes are all reported at start, each with its key's name."""
 
@@ -316,16 +323,32 @@ class TestConfiguration:
 
     def test_a_storage_of_the_file_with_its_own_keys(self, notebook):
         """Credentials of one storage in the file, none in the environment."""
-        settings = f"""
-[[storage]]
-root = "s3://{stack.BUCKET}"
-options = {{ aws_endpoint = "{notebook.cloud.address}", aws_access_key_id = "{stack.ACCESS_KEY}", aws_secret_access_key = "{stack.SECRET_KEY}", aws_region = "us-east-1", aws_allow_http = "true" }}
-"""
         path = notebook.folder / "storage.toml"
-        path.write_text(settings)
+        keys = {"aws_access_key_id": stack.ACCESS_KEY, "aws_secret_access_key": stack.SECRET_KEY}
+        path.write_text(storage_settings(notebook.cloud, **keys))
         words = ["get", PBMC, "obs", "-o", "-", "--config", path, "--registry", notebook.registry]
         done = stack.command(words, stack.bare_environment(), text=False)
         assert pyarrow.ipc.open_stream(done.stdout).read_all().num_rows == 70
+
+    def test_an_anonymous_bucket(self, tmp_path):
+        """A bucket that is read without any key."""
+        stack.lay_out_bucket(tmp_path / "buckets")
+        flags = ["--anonymous-bucket", stack.BUCKET]
+        registry, settings = tmp_path / "open.db", tmp_path / "open.toml"
+        with stack.Cloud.start(tmp_path / "buckets", tmp_path / "simcloud.log", *flags) as cloud:
+            settings.write_text(storage_settings(cloud, aws_skip_signature="true"))
+            where = ["--config", settings, "--registry", registry]
+            bare = stack.bare_environment()
+            stack.command(["register", f"s3://{stack.BUCKET}/{PBMC}", "--key", PBMC, *where], bare)
+            done = stack.command(["get", PBMC, "obs", "-o", "-", *where], bare, text=False)
+        assert pyarrow.ipc.open_stream(done.stdout).read_all().num_rows == 70
+
+    def test_wrong_keys_are_refused_by_name(self, notebook):
+        wrong = notebook.environment | {"AWS_SECRET_ACCESS_KEY": "not-the-secret"}
+        words = ["register", f"s3://{stack.BUCKET}/{PBMC}", "--key", "cli/wrong.h5ad", "--registry", notebook.registry]
+        done = stack.command(words, wrong, check=False)
+        assert done.returncode != 0
+        assert PBMC in done.stderr and "not-the-secret" not in done.stderr
 
     def test_secrets_are_not_shown(self, notebook):
         server = notebook.serve()

@@ -151,9 +151,9 @@ def test_stored_array(client, key, node, expected):
 def same_records(found, expected):
     """Structs that hold the fields of a compound array, in order."""
     assert found.shape == expected.shape
-    for row, wanted in zip(found.tolist(), expected.tolist()):
+    for row, wanted in zip(found.tolist(), expected.tolist(), strict=True):
         assert list(row) == list(expected.dtype.names)
-        for value, field in zip(row.values(), wanted):
+        for value, field in zip(row.values(), wanted, strict=True):
             same_field(value, field)
 
 

@@ -180,8 +180,13 @@ class TestParquet:
         assert table.column_names[-1] == "louvain"
         per_file = [13, 7, 2, 10, 7, 5, 7, 8, 3, 5, 3]
         order = [0, 1, 10, 2, 3, 4, 5, 6, 7, 8, 9]
-        expected = [louvain for louvain, rows in zip(order, per_file) for _ in range(rows)]
+        expected = [louvain for louvain, rows in zip(order, per_file, strict=True) for _ in range(rows)]
         assert [int(value) for value in table.column("louvain").to_pylist()] == expected
+
+    def test_where_on_a_partition_column(self, client, dataset):
+        table = client.get({"key": "sharded_parquet", "partitioning": "hive", "where": "louvain = 3"})
+        assert table.num_rows == 7
+        assert {int(value) for value in table.column("louvain").to_pylist()} == {3}
 
     @pytest.mark.parametrize("field", ["collection", "key"])
     def test_collection(self, client, field):

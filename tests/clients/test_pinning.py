@@ -7,7 +7,7 @@ import pytest
 import decode
 import stack
 from expect import read_anndata, same_array
-from wire import Client
+from wire import Client, described
 
 SMALL, WIDE = stack.NOTEBOOK / "pbmc68k.h5ad", stack.NOTEBOOK / "csc.h5ad"
 
@@ -100,6 +100,20 @@ class TestVersions:
         registered(notebook, key, WIDE)
         with pytest.raises(pyarrow.ArrowInvalid, match="old.h5ad"):
             client.direct({"uid": first, "node": "X"})
+
+    def test_an_ambiguous_uid_prefix_names_the_candidates(self, notebook, client):
+        """Of 41 artifacts two begin with the same character, but for three chances in a million."""
+        keys = [f"versions/shard-{position}.parquet" for position in range(41)]
+        for key in keys:
+            notebook.put(key, stack.NOTEBOOK / stack.shard_key(0))
+        notebook.command("register", *(f"s3://{stack.BUCKET}/{key}" for key in keys))
+        infos = client.listed(key_prefix="versions/shard-")
+        uids = [described(info)["artifact"]["uid"] for info in infos]
+        assert len(uids) == 41
+        same = next([uid, other] for uid in uids for other in uids if uid[0] == other[0] and uid[:16] != other[:16])
+        with pytest.raises((pyarrow.ArrowInvalid, KeyError)) as caught:
+            client.info({"uid": same[0][0]})
+        assert any(uid in str(caught.value) for uid in same)
 
     def test_a_uid_prefix(self, notebook, client):
         key = registered(notebook, "versions/prefix.h5ad")

@@ -78,8 +78,8 @@ class TestKinds:
     def test_mask(self, client, key, spelling):
         mask = numpy.random.default_rng(1).random(LOADED[key].n_obs) < 0.3
         bits = base64.b64encode(numpy.packbits(mask, bitorder="little").tobytes()).decode()
-        selectors = {"list": mask.tolist(), "bits": {"bits": bits, "length": len(mask)}, "bits without length": {"bits": bits}}
-        found = client.get({"key": key, "node": "X", "obs": {"mask": selectors[spelling]}})
+        spelled = {"list": mask.tolist(), "bits": {"bits": bits, "length": len(mask)}, "bits without length": {"bits": bits}}
+        found = client.get({"key": key, "node": "X", "obs": {"mask": spelled[spelling]}})
         same_array(decode.array(found), part(LOADED[key], mask))
 
     def test_empty_mask(self, client, key):
