@@ -18,7 +18,7 @@ OVERHEAD = 64 * MIB
 SETTINGS = """
 [limits]
 memory_budget = "64 MiB"
-stream_memory = "48 MiB"
+stream_memory = "16 MiB"
 block_cache_bytes = "8 MiB"
 """
 

@@ -108,7 +108,7 @@ class TestVersions:
             notebook.put(key, stack.NOTEBOOK / stack.shard_key(0))
         notebook.command("register", *(f"s3://{stack.BUCKET}/{key}" for key in keys))
         infos = client.listed(key_prefix="versions/shard-")
-        uids = [described(info)["artifact"]["uid"] for info in infos]
+        uids = [described(info)["uid"] for info in infos]
         assert len(uids) == 41
         same = next([uid, other] for uid in uids for other in uids if uid[0] == other[0] and uid[:16] != other[:16])
         with pytest.raises((pyarrow.ArrowInvalid, KeyError)) as caught:
