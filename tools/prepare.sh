@@ -24,14 +24,17 @@ have cargo || fail "cargo is missing: install Rust from https://rustup.rs"
 have python3 || fail "python3 is missing: install Python 3.11 or newer"
 have cc || system_packages gcc libc6-dev || fail "a C compiler is missing: install gcc and libc6-dev (Debian), or another cc"
 
-# A venv of the standard library, else of virtualenv, else of Debian's package.
+# A venv with pip. Debian's Python comes without ensurepip: then its package python3-venv is needed,
+# or a pip of the system that fills a venv without one.
 make_venv() {
-    python3 -m venv "$venv" 2>/dev/null && [ -x "$venv/bin/pip" ] && return
+    python3 -m venv "$venv" >/dev/null 2>&1 && return
     rm -rf "$venv"
-    say "this Python has no venv with pip (Debian: python3-venv)"
-    if system_packages python3-venv && python3 -m venv "$venv"; then return; fi
-    python3 -m pip install --user --quiet virtualenv && python3 -m virtualenv --quiet "$venv" && return
-    fail "no venv can be made: install python3-venv, or virtualenv"
+    say "this Python makes no venv with pip (Debian: python3-venv)"
+    system_packages python3-venv && python3 -m venv "$venv" && return
+    rm -rf "$venv"
+    python3 -m venv --without-pip "$venv" && python3 -m pip --python "$venv/bin/python" install --quiet pip && return
+    rm -rf "$venv"
+    fail "no venv can be made: install python3-venv"
 }
 
 stamp="$venv/.prepared-$(printf '%s' "$requirements" | tr / -)"
