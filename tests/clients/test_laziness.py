@@ -1,0 +1,150 @@
+"""A slice reads what it needs and nothing else, as counts of an S3 server, and `explain` says so before (item 6)."""
+
+import pytest
+
+import decode
+from conftest import PBMC
+from expect import same_array, same_frame
+from generated import chunk_ranges, chunked_h5ad
+from wire import Client
+
+KEY = "generated/chunked.h5ad"
+# 35 rows in three chunks that lie far apart
+ROWS = [*range(5, 20), *range(2010, 2020), *range(3990, 4000)]
+CHUNKS = (0, 2000, 3900)
+
+
+class Chunked:
+    """The file in the bucket, where its chunks lie, and a server with a warm chunk index."""
+
+    def __init__(self, site):
+        self.cloud = site.cloud
+        path = site.folder / "chunked.h5ad"
+        self.x, self.obs = chunked_h5ad(path)
+        self.ranges = chunk_ranges(path, "X")
+        self.size = path.stat().st_size
+        site.register(KEY, source=path)
+        self.site = site
+        self.client = self.fresh_client()
+
+    def fresh_client(self):
+        """A client of a new server: it has the registry's chunk index, and no blocks in memory."""
+        return Client(self.site.serve().uri)
+
+    def ranges_read(self, run):
+        """The ranges of the file that were read while `run` ran, in order of place; and the answer."""
+        self.cloud.reset()
+        answer = run()
+        entries = [entry for entry in self.cloud.log_entries() if entry["key"] == KEY and entry["method"] == "GET"]
+        assert all(entry["status"] in (200, 206) for entry in entries), entries
+        return sorted(entry["range"] for entry in entries), answer
+
+
+@pytest.fixture(scope="module")
+def chunked(site):
+    chunked = Chunked(site)
+    warm = {"key": KEY, "node": "X", "obs": {"index": [1050]}}
+    chunked.client.direct(warm)
+    return chunked
+
+
+def test_rows_read_only_their_chunks(chunked):
+    request = {"key": KEY, "node": "X", "obs": {"index": ROWS}}
+    ranges, table = chunked.ranges_read(lambda: chunked.client.direct(request))
+    assert ranges == [chunked.ranges[row] for row in CHUNKS]
+    same_array(decode.array(table), chunked.x[ROWS])
+
+
+def test_a_restarted_server_needs_no_metadata(chunked):
+    """The chunk index is in the registry: a new server reads the chunks and nothing else."""
+    client = chunked.fresh_client()
+    request = {"key": KEY, "node": "X", "obs": {"index": ROWS}}
+    ranges, table = chunked.ranges_read(lambda: client.direct(request))
+    assert ranges == [chunked.ranges[row] for row in CHUNKS]
+    same_array(decode.array(table), chunked.x[ROWS])
+
+
+def test_every_read_is_conditional(chunked):
+    """Each range carries the ETag of registration as If-Match."""
+    client = chunked.fresh_client()
+    chunked.cloud.reset()
+    client.direct({"key": KEY, "node": "X", "obs": {"index": ROWS}})
+    etags = {entry["if_match"] for entry in chunked.cloud.log_entries() if entry["method"] == "GET"}
+    assert len(etags) == 1 and None not in etags
+
+
+def test_explain_says_the_same_numbers_before(chunked):
+    client = chunked.fresh_client()
+    request = {"key": KEY, "node": "X", "obs": {"index": ROWS}}
+    reads_of_explain, plan = chunked.ranges_read(lambda: client.action("explain", request))
+    assert reads_of_explain == []
+    ranges, _ = chunked.ranges_read(lambda: client.direct(request))
+    assert plan["requests"] == len(ranges) == 3
+    assert plan["bytes"] == sum(end - start for start, end in ranges)
+    assert sorted([part["offset"], part["offset"] + part["length"]] for part in plan["ranges"]) == ranges
+    assert plan["artifact"]["key"] == KEY
+
+
+def test_explain_of_the_command(chunked):
+    answer = chunked.site.command("explain", KEY, "X", "--rows", "2010:2020").stdout
+    first, last = chunked.ranges[2000]
+    assert str(last - first) in answer and str(first) in answer
+
+
+def test_where_reads_the_columns_it_names(chunked):
+    """A where on one column reads that column, not obs, and then the chunks of its rows."""
+    client = chunked.fresh_client()
+    request = {"key": KEY, "node": "X", "obs": {"where": "position BETWEEN 2010 AND 2019"}}
+    ranges, table = chunked.ranges_read(lambda: client.direct(request))
+    same_array(decode.array(table), chunked.x[2010:2020])
+    x_start, x_end = min(chunked.ranges.values())[0], max(chunked.ranges.values())[1]
+    of_x = [found for found in ranges if found[1] > x_start and found[0] < x_end]
+    assert of_x == [chunked.ranges[2000]]
+    of_obs = sum(end - start for start, end in ranges if [start, end] not in of_x)
+    assert of_obs < 200_000, f"{of_obs} bytes for one int64 column of 4000 rows"
+
+
+def test_schema_and_info_read_no_data(chunked):
+    client = chunked.fresh_client()
+    ranges, info = chunked.ranges_read(lambda: client.info((KEY, "X")))
+    assert info.total_records == 4000
+    assert ranges == []
+
+
+def test_a_repeated_slice_is_in_the_cache(chunked):
+    request = {"key": KEY, "node": "X", "obs": {"index": [1210]}}
+    first, _ = chunked.ranges_read(lambda: chunked.client.direct(request))
+    second, _ = chunked.ranges_read(lambda: chunked.client.direct(request))
+    assert first == [chunked.ranges[1200]]
+    assert second == []
+
+
+def test_columns_of_obs_alone(chunked):
+    client = chunked.fresh_client()
+    ranges, table = chunked.ranges_read(lambda: client.direct({"key": KEY, "node": "obs", "columns": ["position"]}))
+    assert table.column("position").to_pylist() == list(range(4000))
+    assert sum(end - start for start, end in ranges) < 400_000 < chunked.size
+
+
+def test_obs_is_right(chunked):
+    same_frame(chunked.client.get((KEY, "obs")), chunked.obs)
+
+
+def test_parquet_reads_the_columns_it_needs(notebook):
+    """One column of one shard of eleven: no byte of another file."""
+    client = Client(notebook.serve().uri)
+    request = {"collection": "sharded_parquet_collection", "columns": ["n_genes"]}
+    client.direct(request)
+    notebook.cloud.reset()
+    client.direct(request)
+    keys = {entry["key"] for entry in notebook.cloud.log_entries() if entry["method"] == "GET"}
+    assert all("louvain=0/" in key or "louvain=1/" in key for key in keys), keys
+
+
+def test_opening_a_small_file_takes_few_requests(notebook):
+    """A cold open of the notebook's h5ad is metadata in a handful of reads, not the file's every byte twice."""
+    client = Client(notebook.serve().uri)
+    notebook.cloud.reset()
+    client.action("describe", {"key": PBMC})
+    stats = notebook.cloud.stats()
+    assert stats["requests"] <= 10, stats["by_method"]
