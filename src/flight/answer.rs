@@ -6,6 +6,7 @@ use std::ops::Range;
 use arrow::datatypes::SchemaRef;
 
 use crate::engine::{Pin, Slice};
+use crate::error::Result;
 
 /// The facts of one answer.
 pub(super) struct Answer {
@@ -23,15 +24,20 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    pub(super) fn of(slice: Slice) -> Self {
-        Self {
+    /// The facts of `slice`, with an estimate of what it reads.
+    ///
+    /// # Errors
+    /// The errors of reading chunk indexes for the estimate.
+    pub(super) async fn of(slice: Slice) -> Result<Self> {
+        let estimate = slice.estimate().await?;
+        Ok(Self {
             schema: slice.schema(),
             total_rows: slice.total_rows(),
             total_bytes: slice.total_bytes(),
             pins: slice.pins(),
-            summary: slice.summary(),
+            summary: slice.summary(&estimate),
             partitions: Box::new(move |target| slice.partitions(target)),
-        }
+        })
     }
 }
 

@@ -67,7 +67,7 @@ impl Service {
 
     async fn flight_info(&self, descriptor: FlightDescriptor) -> Result<FlightInfo> {
         let request = info::request_of(&descriptor, self.settings.max_ticket_bytes)?;
-        let answer = Answer::of(self.engine.prepare(&request, &[]).await?);
+        let answer = Answer::of(self.engine.prepare(&request, &[]).await?).await?;
         info::flight_info(descriptor, &request, &answer, self.settings.endpoint_bytes)
     }
 

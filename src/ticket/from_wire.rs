@@ -69,8 +69,7 @@ fn source_from_wire(source: Option<wire::slice_request::Source>, version: Option
 /// The axes are said in one way only.
 fn check_axes(message: &wire::SliceRequest) -> Result<()> {
     let named = !message.obs.is_empty() || !message.var.is_empty();
-    let given =
-        [(named, "'obs'/'var'"), (!message.axes.is_empty(), "'axes'"), (message.slice.is_some(), "'slice'")];
+    let given = [(named, "'obs'/'var'"), (!message.axes.is_empty(), "'axes'"), (message.slice.is_some(), "'slice'")];
     let given: Vec<_> = given.iter().filter(|(given, _)| *given).map(|(_, name)| *name).collect();
     if given.len() > 1 {
         return Err(Error::invalid(format!(
