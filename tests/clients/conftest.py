@@ -7,10 +7,14 @@ test fails.
 import shutil
 from pathlib import Path
 
+import anndata
 import pytest
 
 import stack
 from wire import Client
+
+# An answer keeps all categories, those without a row too, as LaminDB's accessor does.
+anndata.settings.remove_unused_categories = False
 
 PBMC = "lndb-storage/pbmc68k.h5ad"
 VARIANTS = ("variants.h5ad", "variants_v2.zarr", "variants_v3.zarr", "csc.h5ad")
