@@ -438,6 +438,8 @@ async fn check_whole(path: &Path) {
     let one = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     let integrity: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();
     assert_eq!(integrity, "ok");
+    let journal: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0)).unwrap();
+    assert_eq!(journal, "wal");
     assert_eq!(one("SELECT count(*) FROM pragma_foreign_key_check"), 0);
     let families = one("SELECT count(*) FROM families");
     assert!((1..=5).contains(&families));

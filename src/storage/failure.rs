@@ -48,7 +48,7 @@ impl StoreFailure {
     fn to_error(&self, url: &str) -> Error {
         let message = match self.kind {
             Kind::NotFound => format!("object {url} does not exist"),
-            Kind::FailedPrecondition => format!("object {url} changed since it was opened"),
+            Kind::FailedPrecondition => format!("object {url} changed since it was registered or opened"),
             Kind::Unavailable => {
                 format!("object {url} could not be read in {} attempts: {}", self.attempts, self.reason)
             }

@@ -69,8 +69,12 @@ pub(crate) async fn explain(error: Error, store: &dyn ObjectStore, path: &Path, 
 /// A store that knows no conditions answers with whatever is there: look.
 fn check(answer: &GetResult, identity: &ObjectIdentity) -> Result<()> {
     let found = answer.meta.e_tag.as_deref();
-    if found != Some(identity.etag.as_str()) || answer.meta.size != identity.size {
+    if found != Some(identity.etag.as_str()) {
         return Err(changed(identity, found));
+    }
+    if answer.meta.size != identity.size {
+        let (url, expected, found) = (&identity.url, identity.size, answer.meta.size);
+        return Err(Error::failed_precondition(format!("object {url}: expected {expected} bytes, found {found}")));
     }
     Ok(())
 }
@@ -78,5 +82,7 @@ fn check(answer: &GetResult, identity: &ObjectIdentity) -> Result<()> {
 fn changed(identity: &ObjectIdentity, found: Option<&str>) -> Error {
     let ObjectIdentity { url, etag, .. } = identity;
     let found = found.unwrap_or("none");
-    Error::failed_precondition(format!("object {url} changed since it was opened: expected ETag {etag}, found {found}"))
+    Error::failed_precondition(format!(
+        "object {url} changed since it was registered or opened: expected ETag {etag}, found {found}"
+    ))
 }

@@ -68,13 +68,34 @@ async fn a_replaced_or_removed_file_is_noticed() {
     let error = reader.read(0..10).await.unwrap_err();
     assert_eq!(error.kind(), Kind::FailedPrecondition);
     let expected = format!(
-        "object {} changed since it was opened: expected ETag {}, found {}",
+        "object {} changed since it was registered or opened: expected ETag {}, found {}",
         identity.url, identity.etag, now.etag
     );
     assert_eq!(error.message(), expected);
     std::fs::remove_file(folder.path().join("data/object")).unwrap();
     let error = reader.read(0..10).await.unwrap_err();
     assert!(error.kind() == Kind::NotFound && error.message().contains(&identity.url), "{error}");
+}
+
+#[tokio::test]
+async fn a_file_written_to_in_place_is_noticed() {
+    let (folder, storages, root) = with_root(StorageOptions::default());
+    let identity = storages.head(&format!("{root}/object")).await.unwrap();
+    let reader = storages.open(identity.clone()).await.unwrap();
+    let object = folder.path().join("data/object");
+    let answer = storages.resolve(&identity.url).unwrap().store.get(&Path::from("object")).await.unwrap();
+    std::thread::sleep(std::time::Duration::from_millis(20));
+    std::fs::write(&object, vec![1; 1000]).unwrap();
+    // The open file is the same one, with other bytes in it.
+    let mixed = exact::bytes_of(answer, 1 << 20, &identity.url).await.unwrap_err();
+    assert_eq!(mixed.kind(), Kind::FailedPrecondition);
+    assert_eq!(reader.read(0..10).await.unwrap_err().kind(), Kind::FailedPrecondition);
+    let wrong = ObjectIdentity { size: 999, ..storages.head(&identity.url).await.unwrap() };
+    let error = storages.open(wrong).await.unwrap().read(0..10).await.unwrap_err();
+    assert!(
+        error.kind() == Kind::FailedPrecondition && error.message().contains("expected 999 bytes, found 1000"),
+        "{error}"
+    );
 }
 
 #[tokio::test]
