@@ -7,8 +7,8 @@ use object_store::ObjectStoreExt;
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
-use super::TableFile;
 use super::errors::{check_length, of_store};
+use super::{TableFile, footer_guard};
 use crate::error::{Error, Result};
 
 /// Bytes read from a file's end in the hope that they hold the whole footer.
@@ -113,6 +113,7 @@ async fn read(file: &TableFile) -> Result<ParquetMetaData> {
         )));
     };
     let footer = footer_bytes(file, end, start, length).await?;
+    footer_guard::check(&footer, url)?;
     ParquetMetaDataReader::decode_metadata(&footer)
         .map_err(|error| Error::data_loss(format!("{url}: the footer cannot be decoded: {error}")).with_source(error))
 }

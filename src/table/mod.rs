@@ -29,6 +29,7 @@ mod driver;
 mod errors;
 mod file_scan;
 mod footer;
+mod footer_guard;
 mod hive;
 mod plan;
 mod reader;

@@ -359,6 +359,12 @@ async fn broken_files_are_data_loss_and_named() {
     long_footer[length - 8..length - 4].copy_from_slice(&0x0fff_ffff_u32.to_le_bytes());
     let mut other_footer = whole.clone();
     other_footer[length - 3000..length - 2000].fill(0xff);
+    // A schema of one column, no rows, and 2,147,483,647 row groups of which none is there.
+    let crafted = [
+        b"\x15\x02\x19\x2c\x48\x01r\x15\x02\0\x15\x02\x25\x02\x18\x01a\0".as_slice(),
+        b"\x16\0\x19\xfc\xff\xff\xff\xff\x07",
+    ]
+    .concat();
     let broken = [
         ("cut", whole[..whole.len() / 2].to_vec()),
         ("text", b"this is a text file and no parquet at all".to_vec()),
@@ -367,6 +373,7 @@ async fn broken_files_are_data_loss_and_named() {
         ("scrambled", scrambled),
         ("long_footer", long_footer),
         ("other_footer", other_footer),
+        ("many_groups", [b"PAR1".as_slice(), &crafted, &(crafted.len() as u32).to_le_bytes(), b"PAR1"].concat()),
         ("only_tail", [vec![0; 100], whole[whole.len() - 9000..].to_vec()].concat()),
     ];
     for (name, bytes) in broken {
