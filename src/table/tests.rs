@@ -184,6 +184,35 @@ async fn rows_are_counted_from_footers() {
 }
 
 #[tokio::test]
+async fn known_row_counts_save_footers() {
+    let store = Arc::new(CountingStore::default());
+    let mut source = shards(&store, &LOUVAINS).await;
+    let counts = open_table(source.clone()).await.row_counts().await.unwrap();
+    source.files.iter_mut().zip(&counts).for_each(|(file, rows)| file.rows = Some(*rows));
+    let table = open_table(source.clone()).await;
+    store.taken();
+    assert_eq!(table.count_rows().await.unwrap(), 70);
+    assert_eq!(store.taken().0, 0);
+    assert_eq!(count(&table, &ScanRequest { rows: Some(69..70), ..ScanRequest::default() }).await, 1);
+    assert_eq!(store.objects(), ["louvain=9/f926014888d64a7c9abd583f68951739-0.parquet"]);
+
+    source.files[1].rows = Some(8);
+    let error = failure(source, &ScanRequest::default()).await;
+    assert_eq!(error.kind(), Kind::FailedPrecondition);
+    assert!(error.message().contains("louvain=1/") && error.message().contains("has 7 rows, expected 8"), "{error}");
+}
+
+#[tokio::test]
+async fn categories_that_do_not_fit_the_first_files_index_are_refused() {
+    let store = Arc::new(CountingStore::default());
+    let table = open_table(generated(&store, &["many_kinds"]).await).await;
+    assert_eq!(count(&table, &ScanRequest::default()).await, 300);
+    let error = failure(generated(&store, &["narrow", "many_kinds"]).await, &ScanRequest::default()).await;
+    assert_eq!(error.kind(), Kind::FailedPrecondition, "{error:?}");
+    assert!(error.message().contains("many_kinds.parquet"), "{error}");
+}
+
+#[tokio::test]
 async fn the_head_reads_only_the_first_file() {
     let store = Arc::new(CountingStore::default());
     let table = open_table(shards(&store, &LOUVAINS).await).await;
@@ -381,6 +410,7 @@ async fn broken_files_are_data_loss_and_named() {
         let error = failure(source, &ScanRequest::default()).await;
         assert_eq!(error.kind(), Kind::DataLoss, "{name}: {error:?}");
         assert!(error.message().contains(&format!("memory:///{name}.parquet")), "{name}: {error}");
+        assert!(name != "many_groups" || error.message().contains("2147483647 row groups stated"), "{error}");
     }
 }
 
@@ -389,8 +419,7 @@ async fn bad_requests_are_refused() {
     let store = Arc::new(CountingStore::default());
     let table = open_table(shards(&store, &["0"]).await).await;
     let rows = |rows: Range<u64>| ScanRequest { rows: Some(rows), ..ScanRequest::default() };
-    #[expect(clippy::reversed_empty_ranges, reason = "the request is wrong on purpose")]
-    let backwards = rows(3..2);
+    let backwards = rows(Range { start: 3, end: 2 });
     let cases = [
         (
             ScanRequest { columns: columns(&["nope"]), ..ScanRequest::default() },
@@ -453,6 +482,7 @@ async fn local_files_are_read_too() {
         path: Path::from("grouped.parquet"),
         size: bytes.len() as u64,
         etag: String::new(),
+        rows: None,
         hive: Vec::new(),
     };
     let table = open_table(TableSource { files: vec![file] }).await;

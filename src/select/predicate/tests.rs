@@ -246,7 +246,7 @@ fn nesting_and_size_are_bounded() {
 
 #[test]
 fn as_many_operators_as_are_allowed_fit_on_the_stack() {
-    let text = vec!["n_genes = 10"; (sql::MAX_OPERATORS + 1) / 2].join(" OR ");
+    let text = ["n_genes = 10"; sql::MAX_OPERATORS.div_ceil(2)].join(" OR ");
     assert_eq!(rows(&text), [0]);
     let text = format!("n_genes = 10 {}", "+ 0 ".repeat(sql::MAX_OPERATORS - 1));
     assert_eq!(rows(&text), [0]);
