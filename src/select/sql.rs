@@ -25,8 +25,9 @@ use crate::error::{Error, Result};
 pub(super) const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// Most operators on the way from the outermost expression to the innermost: what bounds the depth of
-/// the tree that is built, walked and dropped recursively. Elements of a list count one by one.
-pub(super) const MAX_OPERATORS: usize = 512;
+/// the tree that is built, walked and dropped recursively (twice as many fit on a 2 MiB stack in a debug
+/// build). Elements of a list count one by one.
+pub(super) const MAX_OPERATORS: usize = 256;
 
 /// Longest part of the text that an error repeats, in characters.
 const MAX_TEXT_IN_ERROR: usize = 200;
