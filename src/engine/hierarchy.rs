@@ -340,9 +340,9 @@ impl Resolver<'_> {
 
     fn nested(&self) -> Result<Resolved> {
         self.no_table_fields()?;
-        let answer = NestedAnswer::new(self.hierarchy.clone(), self.node)?;
-        let members = answer.schema().fields().len() as u64;
-        Ok(self.resolved(Arc::new(answer), vec![1, members], vec![1, members]))
+        let answer = NestedAnswer::new(self.hierarchy.clone(), self.node, self.name())?;
+        let members = answer.len() as u64;
+        Ok(self.resolved(Arc::new(answer), vec![members], vec![members]))
     }
 
     fn listing(&self) -> Result<Resolved> {

@@ -10,7 +10,7 @@ use crate::format::hdf5::Hdf5File;
 use crate::format::zarr::ZarrStore;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::model::index_store::IndexStore;
-use crate::storage::PinnedStore;
+use crate::storage::{PinnedStore, join_url};
 use crate::storage::reader::ObjectIdentity;
 use crate::table::{self, Table, TableFile, TableOptions, TableSource};
 
@@ -97,7 +97,7 @@ impl Engine {
     fn table_file(&self, artifact: &Artifact, file: &PinnedFile) -> Result<TableFile> {
         let url = match file.path.as_str() {
             "" => artifact.url.clone(),
-            path => format!("{}/{path}", artifact.url.trim_end_matches('/')),
+            path => join_url(&artifact.url, path)?,
         };
         let location = self.storages.resolve(&url)?;
         let identity = ObjectIdentity { url: url.clone(), etag: file.etag.clone(), version: None, size: file.size };

@@ -43,6 +43,8 @@ pub struct ColumnReader {
     leading: Vec<AxisSelection>,
     /// Selections on the dimensions behind the rows.
     trailing: Vec<AxisSelection>,
+    /// Dimensions of the stored array; what a field's own sub-arrays add is not among them.
+    rank: usize,
     /// Shape of one row of the answer.
     lengths: Vec<u64>,
     /// Arrow type of one element.
@@ -68,8 +70,9 @@ impl ColumnReader {
             [] => Field::new(name, element.clone(), nullable).with_dict_is_ordered(ordered),
             lengths => tensor_field(name, element.clone(), lengths)?,
         };
+        let rank = tree.array(column.main_path())?.shape.len();
         let (leading, categories) = (Vec::new(), OnceCell::new());
-        Ok(Self { field, column, row_bytes, is_text, leading, trailing, lengths, element, categories })
+        Ok(Self { field, column, row_bytes, is_text, leading, trailing, rank, lengths, element, categories })
     }
 
     /// The same with elements of `lengths`: the trailing lengths without those that were squeezed.
@@ -91,9 +94,9 @@ impl ColumnReader {
         self
     }
 
-    /// The selection of `rows` on every dimension of the array.
+    /// The selection of `rows` on every dimension of the array; none for a scalar.
     pub fn selection(&self, rows: AxisSelection) -> Vec<AxisSelection> {
-        self.leading.iter().cloned().chain([rows]).chain(self.trailing.iter().cloned()).collect()
+        self.leading.iter().cloned().chain([rows]).chain(self.trailing.iter().cloned()).take(self.rank).collect()
     }
 
     /// Paths of the arrays that are read row by row.

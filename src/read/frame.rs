@@ -115,8 +115,7 @@ impl Windowed for FrameAnswer {
         for reader in &self.readers {
             for path in reader.paths() {
                 let selection = reader.selection(rows.clone());
-                let rank = self.hierarchy.tree().array(path)?.shape.len();
-                let plan = plan_array(context, &self.hierarchy, path, &selection[..rank.min(selection.len())]).await?;
+                let plan = plan_array(context, &self.hierarchy, path, &selection).await?;
                 plans.push((path.to_owned(), plan));
             }
         }

@@ -1,4 +1,4 @@
-//! Answers for mappings (`uns`): one row whose columns are the members, nested as they are stored.
+//! Answers for mappings (`uns`): one row, one struct column, nested as the members are stored.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, ListArray, NullArray, StructArray};
 use arrow::buffer::OffsetBuffer;
 use arrow::datatypes::{DataType as ArrowType, Field, Fields, Schema, SchemaRef};
-use arrow::record_batch::{RecordBatch, RecordBatchOptions};
+use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -31,9 +31,8 @@ const MAX_DEPTH: usize = 32;
 #[derive(Debug)]
 pub struct NestedAnswer {
     hierarchy: Hierarchy,
-    members: Vec<Member>,
+    group: Member,
     schema: SchemaRef,
-    bytes: u64,
 }
 
 /// One member of a mapping.
@@ -59,16 +58,32 @@ enum Kind {
 }
 
 impl NestedAnswer {
-    /// All members of the group at `path`.
+    /// All members of the group at `path`, as a column `name`.
     ///
     /// # Errors
     /// `Unimplemented` naming a member that is not served, `ResourceExhausted` for too deep nesting.
-    pub fn new(hierarchy: Hierarchy, path: &str) -> Result<Self> {
-        let members = members(&hierarchy, path, 0)?;
-        let fields: Vec<Field> = members.iter().map(|member| member.field.clone()).collect();
-        let bytes = members.iter().fold(0, |total: u64, member| total.saturating_add(member.bytes));
-        Ok(Self { hierarchy, members, schema: Arc::new(Schema::new(fields)), bytes })
+    pub fn new(hierarchy: Hierarchy, path: &str, name: &str) -> Result<Self> {
+        let group = group(&hierarchy, path, name, 0)?;
+        let schema = Arc::new(Schema::new(vec![group.field.clone()]));
+        Ok(Self { hierarchy, group, schema })
     }
+
+    /// Number of members.
+    pub fn len(&self) -> usize {
+        if let Kind::Group(members) = &self.group.kind { members.len() } else { 0 }
+    }
+
+    /// Whether the group has no members.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+fn group(hierarchy: &Hierarchy, path: &str, name: &str, depth: usize) -> Result<Member> {
+    let members = members(hierarchy, path, depth)?;
+    let fields: Fields = members.iter().map(|member| member.field.clone()).collect();
+    let bytes = members.iter().fold(0, |total: u64, member| total.saturating_add(member.bytes));
+    Ok(Member { field: Field::new(name, ArrowType::Struct(fields), false), bytes, kind: Kind::Group(members) })
 }
 
 fn members(hierarchy: &Hierarchy, path: &str, depth: usize) -> Result<Vec<Member>> {
@@ -83,13 +98,7 @@ fn member(hierarchy: &Hierarchy, path: &str, name: &str, depth: usize) -> Result
     let tree = hierarchy.tree();
     match meaning(tree, path)? {
         Meaning::Column(column) => column_member(tree, name, column),
-        Meaning::Group => {
-            let members = members(hierarchy, path, depth + 1)?;
-            let fields: Fields = members.iter().map(|member| member.field.clone()).collect();
-            let bytes = members.iter().fold(0, |total: u64, member| total.saturating_add(member.bytes));
-            let field = Field::new(name, ArrowType::Struct(fields), false);
-            Ok(Member { field, bytes, kind: Kind::Group(members) })
-        }
+        Meaning::Group => group(hierarchy, path, name, depth + 1),
         Meaning::Sparse(sparse) => {
             let [rows, columns] = sparse.shape;
             let (major, minor) = if sparse.major == 0 { (rows, columns) } else { (columns, rows) };
@@ -203,27 +212,23 @@ impl Windowed for NestedAnswer {
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
-        if self.bytes > context.window_bytes {
+        if self.group.bytes > context.window_bytes {
             return Err(Error::resource_exhausted(format!(
                 "the group holds about {} bytes, more than the {} of one window: ask for its members one by one",
-                self.bytes, context.window_bytes
+                self.group.bytes, context.window_bytes
             )));
         }
-        Ok(vec![Window { rows: block, bytes: self.bytes, spans: Vec::new() }])
+        Ok(vec![Window { rows: block, bytes: self.group.bytes, spans: Vec::new() }])
     }
 
     async fn read(&self, context: &ReadContext, _window: Window) -> Result<RecordBatch> {
-        let mut columns = Vec::with_capacity(self.members.len());
-        for member in &self.members {
-            columns.push(value(context, &self.hierarchy, member).await?);
-        }
-        let options = RecordBatchOptions::new().with_row_count(Some(1));
-        RecordBatch::try_new_with_options(self.schema(), columns, &options).map_err(arrow_error)
+        let column = value(context, &self.hierarchy, &self.group).await?;
+        RecordBatch::try_new(self.schema(), vec![column]).map_err(arrow_error)
     }
 
     async fn plan(&self, context: &ReadContext, _window: Window) -> Result<Vec<(String, ArrayPlan)>> {
         let mut plans = Vec::new();
-        let mut pending: Vec<&Member> = self.members.iter().collect();
+        let mut pending: Vec<&Member> = vec![&self.group];
         while let Some(member) = pending.pop() {
             match &member.kind {
                 Kind::Null => {}

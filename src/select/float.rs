@@ -48,7 +48,7 @@ pub(super) fn as_numpy(expression: Expr, schema: &DFSchema) -> Result<Expr> {
 pub(super) fn prunable(condition: &Expr, schema: &DFSchema) -> bool {
     let without_floats = || {
         let is_float = |column: &Column| {
-            schema.field_from_column(column).map_or(true, |field| value_type(field.data_type()).is_floating())
+            !schema.field_from_column(column).is_ok_and(|field| !value_type(field.data_type()).is_floating())
         };
         !condition.column_refs().into_iter().any(is_float)
     };

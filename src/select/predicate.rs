@@ -6,7 +6,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, BooleanArray};
+use arrow::array::{Array, ArrayRef, AsArray, BooleanArray, BooleanBufferBuilder};
+use arrow::buffer::BooleanBuffer;
 use arrow::compute::prep_null_mask_filter;
 use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
@@ -21,6 +22,9 @@ use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 
 use super::{float, sql};
 use crate::error::{Error, Result};
+
+/// Rows evaluated together: bounds what the steps of an expression hold between them.
+const ROWS_AT_A_TIME: usize = 8192;
 
 /// A boolean expression over the columns of one schema, ready to be evaluated.
 #[derive(Clone, Debug)]
@@ -92,13 +96,22 @@ impl Predicate {
         let columns = self.needed.fields().iter().map(|field| column_of(batch, field.name())).collect::<Result<_>>()?;
         let needed = RecordBatch::try_new_with_options(Arc::clone(&self.needed), columns, &options)
             .map_err(|error| Error::internal("rows differ from the filter's schema").with_source(error))?;
+        let mut met = BooleanBufferBuilder::new(needed.num_rows());
+        for start in (0..needed.num_rows()).step_by(ROWS_AT_A_TIME) {
+            let rows = needed.slice(start, ROWS_AT_A_TIME.min(needed.num_rows() - start));
+            met.append_buffer(&self.evaluate_some(&rows)?);
+        }
+        Ok(BooleanArray::new(met.finish(), None))
+    }
+
+    fn evaluate_some(&self, rows: &RecordBatch) -> Result<BooleanBuffer> {
         let values = self
             .compiled
-            .evaluate(&needed)
-            .and_then(|value| value.into_array(needed.num_rows()))
+            .evaluate(rows)
+            .and_then(|value| value.into_array(rows.num_rows()))
             .map_err(|error| sql::explain(error, &self.text, &self.schema))?;
         let met = values.as_boolean_opt().ok_or_else(|| Error::internal("filter gave no booleans"))?;
-        Ok(if met.null_count() == 0 { met.clone() } else { prep_null_mask_filter(met) })
+        Ok(if met.null_count() == 0 { met.values().clone() } else { prep_null_mask_filter(met).values().clone() })
     }
 
     /// Conditions that every row of the answer meets and that cannot fail, by which rows may be left out

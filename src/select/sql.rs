@@ -4,7 +4,6 @@
 //! Bounds the text and its nesting before the recursive parser sees it. Column names keep their case;
 //! names with spaces, dots or of keywords are written in double quotes. Does not evaluate.
 
-use std::collections::HashSet;
 use std::ops::ControlFlow;
 use std::sync::LazyLock;
 
@@ -26,8 +25,9 @@ use crate::error::{Error, Result};
 pub(super) const MAX_TEXT_BYTES: usize = 64 * 1024;
 
 /// Most operators on the way from the outermost expression to the innermost: what bounds the depth of
-/// the tree that is built, walked and dropped recursively. Elements of a list count one by one.
-pub(super) const MAX_OPERATORS: usize = 512;
+/// the tree that is built, walked and dropped recursively (twice as many fit on a 2 MiB stack in a debug
+/// build). Elements of a list count one by one.
+pub(super) const MAX_OPERATORS: usize = 256;
 
 /// Longest part of the text that an error repeats, in characters.
 const MAX_TEXT_IN_ERROR: usize = 200;
@@ -58,9 +58,55 @@ pub(super) fn parse(text: &str, schema: &DFSchema) -> Result<Expr> {
     refuse_queries(&parsed.expr, text)?;
     let expression =
         FUNCTIONS.create_logical_expr_from_sql_expr(parsed, schema).map_err(|error| explain(error, text, schema))?;
-    refuse_unrepeatable(&expression)?;
+    refuse_functions(&expression)?;
     Ok(expression)
 }
+
+/// Functions that a filter may call: what they make of a row is at most about as large as the row, so
+/// that a short text cannot ask for endless memory (as `repeat` or nested `replace` could).
+const SUPPORTED_FUNCTIONS: &[&str] = &[
+    "array_element",
+    "array_has",
+    "array_has_all",
+    "array_has_any",
+    "array_length",
+    "ascii",
+    "bit_length",
+    "btrim",
+    "cardinality",
+    "character_length",
+    "coalesce",
+    "contains",
+    "date_part",
+    "date_trunc",
+    "ends_with",
+    "find_in_set",
+    "get_field",
+    "greatest",
+    "initcap",
+    "least",
+    "left",
+    "lower",
+    "ltrim",
+    "make_array",
+    "nullif",
+    "nvl",
+    "nvl2",
+    "octet_length",
+    "regexp_count",
+    "regexp_like",
+    "reverse",
+    "right",
+    "rtrim",
+    "split_part",
+    "starts_with",
+    "strpos",
+    "substr",
+    "substr_index",
+    "to_date",
+    "to_timestamp",
+    "upper",
+];
 
 /// What DataFusion said about an expression, as an error for the person who wrote it.
 pub(super) fn explain(error: DataFusionError, text: &str, schema: &DFSchema) -> Error {
@@ -192,34 +238,42 @@ fn refuse_queries(expression: &SqlExpr, text: &str) -> Result<()> {
     }
 }
 
-/// Refuses what does not give the same answer for the same row each time, and what is not computed
-/// row by row.
-fn refuse_unrepeatable(expression: &Expr) -> Result<()> {
-    let mut refused: HashSet<String> = HashSet::new();
+/// Refuses what does not give the same answer for the same row each time, what is not computed row by
+/// row, and functions that are not in the list.
+fn refuse_functions(expression: &Expr) -> Result<()> {
+    let mut refused: Option<String> = None;
+    let mut unsupported: Option<String> = None;
     let walked = expression.apply(|part| {
         match part {
             Expr::ScalarFunction(call) if call.func.signature().volatility != Volatility::Immutable => {
-                refused.insert(format!("function {}, whose answer changes from call to call", call.func.name()));
+                refused = Some(format!("function {}, whose answer changes from call to call", call.func.name()));
+            }
+            Expr::ScalarFunction(call) if !SUPPORTED_FUNCTIONS.contains(&call.func.name()) => {
+                unsupported = Some(call.func.name().to_owned());
             }
             Expr::AggregateFunction(call) => {
-                refused.insert(format!("aggregate function {}", call.func.name()));
+                refused = Some(format!("aggregate function {}", call.func.name()));
             }
             Expr::WindowFunction(call) => {
-                refused.insert(format!("window function {}", call.fun.name()));
+                refused = Some(format!("window function {}", call.fun.name()));
             }
             Expr::Placeholder(_) | Expr::ScalarVariable(..) => {
-                refused.insert("a placeholder".to_owned());
+                refused = Some("a placeholder".to_owned());
             }
             Expr::ScalarSubquery(_) | Expr::Exists(_) | Expr::InSubquery(_) | Expr::Unnest(_) => {
-                refused.insert("a subquery".to_owned());
+                refused = Some("a subquery".to_owned());
             }
             _ => {}
         }
         Ok(TreeNodeRecursion::Continue)
     });
     walked.map_err(|error| Error::internal("walking an expression").with_source(error))?;
-    match refused.into_iter().next() {
-        Some(what) => Err(Error::invalid(format!("expression uses {what}"))),
-        None => Ok(()),
+    if let Some(what) = refused {
+        return Err(Error::invalid(format!("expression uses {what}")));
     }
+    if let Some(name) = unsupported {
+        let there = SUPPORTED_FUNCTIONS.join(", ");
+        return Err(Error::unimplemented(format!("function {name} is not supported in a filter; supported: {there}")));
+    }
+    Ok(())
 }

@@ -63,7 +63,8 @@ fn with_option(builder: AmazonS3Builder, bucket: &str, name: &str, value: &str) 
         "false" => Ok(false),
         _ => Err(Error::invalid(format!("storage option {name} of s3://{bucket} must be true or false"))),
     };
-    Ok(match name {
+    // object_store and the environment know the same options with this prefix.
+    Ok(match name.strip_prefix("aws_").unwrap_or(name) {
         "access_key_id" => builder.with_access_key_id(value),
         "allow_http" => builder.with_allow_http(flag()?),
         "anonymous" | "skip_signature" => builder.with_skip_signature(flag()?),

@@ -23,28 +23,29 @@ pub(super) fn of_store(error: object_store::Error, url: &str) -> Error {
     mapped.with_source(error)
 }
 
-/// What went wrong in reading the file at `url`, when its store answered: the filter's fault when its
-/// arithmetic failed, else the file's.
-pub(super) fn of_scan(error: DataFusionError, url: &str, filtered: bool) -> Error {
-    if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
-        return Error::resource_exhausted(format!("{url}: {}", error.strip_backtrace())).with_source(error);
-    }
-    if filtered && is_arithmetic(&error) {
-        return Error::invalid(format!("the filter cannot be computed: {}", error.strip_backtrace()))
-            .with_source(error);
-    }
-    Error::data_loss(format!("{url} cannot be decoded: {}", error.strip_backtrace())).with_source(error)
+/// What went wrong in decoding the file at `url`, when its store answered. `recoded` says that some of
+/// its dictionaries have other indices than the table, and a category may not fit.
+pub(super) fn of_scan(error: DataFusionError, url: &str, recoded: bool) -> Error {
+    let words = error.strip_backtrace();
+    let mapped = if matches!(error.find_root(), DataFusionError::ResourcesExhausted(_)) {
+        Error::resource_exhausted(format!("{url}: {words}"))
+    } else if recoded && is_cast(&error) {
+        Error::failed_precondition(format!(
+            "{url} has more categories than the dictionary indices of the table's first file can number: {words}"
+        ))
+    } else {
+        Error::data_loss(format!("{url} cannot be decoded: {words}"))
+    };
+    mapped.with_source(error)
 }
 
-fn is_arithmetic(error: &DataFusionError) -> bool {
+fn is_cast(error: &DataFusionError) -> bool {
     let mut next: Option<&(dyn StdError + 'static)> = Some(error);
     while let Some(error) = next {
-        match error.downcast_ref::<ArrowError>() {
-            Some(ArrowError::DivideByZero | ArrowError::ArithmeticOverflow(_) | ArrowError::CastError(_)) => {
-                return true;
-            }
-            _ => next = error.source(),
+        if matches!(error.downcast_ref::<ArrowError>(), Some(ArrowError::CastError(_))) {
+            return true;
         }
+        next = error.source();
     }
     false
 }

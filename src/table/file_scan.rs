@@ -43,10 +43,10 @@ pub(super) async fn run(
     let missing = || Error::internal(format!("the table has no file {}", part.file));
     let file = table.files.get(part.file).ok_or_else(missing)?;
     let footer = table.footers.get(part.file).await?;
-    schema::check(&table.schema, &footer, &file.url)?;
+    let recoded = schema::check(&table.schema, &footer, &file.url)?;
     let failure = Failure::default();
     let pinned = PinnedFile { file: Arc::clone(file), footer, failure: failure.clone() };
-    let explain = |error| failure.take().unwrap_or_else(|| of_scan(error, &file.url, plan.is_filtered()));
+    let explain = |error| failure.take().unwrap_or_else(|| of_scan(error, &file.url, recoded));
     let mut decoded = open(table, plan, part, pinned)?;
     while let Some(batch) = decoded.next().await {
         let batch = plan.finish(&batch.map_err(explain)?)?;

@@ -7,8 +7,8 @@ use object_store::ObjectStoreExt;
 use parquet::file::FOOTER_SIZE;
 use parquet::file::metadata::{FooterTail, ParquetMetaData, ParquetMetaDataReader};
 
-use super::TableFile;
 use super::errors::{check_length, of_store};
+use super::{TableFile, footer_guard};
 use crate::error::{Error, Result};
 
 /// Bytes read from a file's end in the hope that they hold the whole footer.
@@ -39,7 +39,7 @@ impl Footers {
     /// Footers of `files`, of which `bound` bytes are kept.
     pub(super) fn new(files: Vec<Arc<TableFile>>, bound: usize) -> Self {
         let kept = Kept { footers: vec![None; files.len()], bytes: 0 };
-        let rows = files.iter().map(|_| OnceLock::new()).collect();
+        let rows = files.iter().map(|file| file.rows.map_or_else(OnceLock::new, OnceLock::from)).collect();
         Self { files, rows, kept: Mutex::new(kept), bound }
     }
 
@@ -52,8 +52,10 @@ impl Footers {
         let file = self.files.get(index).ok_or_else(|| Error::internal(format!("the table has no file {index}")))?;
         let footer = Arc::new(read(file).await?);
         let rows = count_rows(&footer, &file.url)?;
-        if let Some(known) = self.rows.get(index) {
-            known.get_or_init(|| rows);
+        let known = self.rows.get(index).map_or(rows, |known| *known.get_or_init(|| rows));
+        if known != rows {
+            let url = &file.url;
+            return Err(Error::failed_precondition(format!("{url} has {rows} rows, expected {known} as registered")));
         }
         self.keep(index, &footer);
         Ok(footer)
@@ -65,7 +67,7 @@ impl Footers {
             return Ok(*rows);
         }
         let footer = self.get(index).await?;
-        count_rows(&footer, "the file")
+        count_rows(&footer, "a file of the table")
     }
 
     fn keep(&self, index: usize, footer: &Arc<ParquetMetaData>) {
@@ -113,6 +115,7 @@ async fn read(file: &TableFile) -> Result<ParquetMetaData> {
         )));
     };
     let footer = footer_bytes(file, end, start, length).await?;
+    footer_guard::check(&footer, url)?;
     ParquetMetaDataReader::decode_metadata(&footer)
         .map_err(|error| Error::data_loss(format!("{url}: the footer cannot be decoded: {error}")).with_source(error))
 }

@@ -30,6 +30,7 @@ mod errors;
 mod explain;
 mod file_scan;
 mod footer;
+mod footer_guard;
 mod hive;
 mod plan;
 mod reader;
@@ -54,6 +55,8 @@ pub struct TableFile {
     pub size: u64,
     /// ETag as the store gave it.
     pub etag: String,
+    /// Number of rows, where it is known for this version: saves reading the footer to count them.
+    pub rows: Option<u64>,
     /// Names and values of its `name=value` folders, as they stand in the path, outermost first.
     pub hive: Vec<(String, String)>,
 }
@@ -140,27 +143,29 @@ impl Table {
     /// # Errors
     /// As [`open`], for any of the files.
     pub async fn count_rows(&self) -> Result<u64> {
-        let counts = self.inner.row_counts(self.inner.files.len()).await?;
+        let counts = self.row_counts().await?;
         counts
             .iter()
             .try_fold(0_u64, |sum, rows| sum.checked_add(*rows))
             .ok_or_else(|| Error::data_loss("the files state more rows than there are numbers"))
     }
 
+    /// Number of rows of each file, from the footers of those where it is not known yet.
+    ///
+    /// # Errors
+    /// As [`open`], for any of the files.
+    pub async fn row_counts(&self) -> Result<Vec<u64>> {
+        let footers = &self.inner.footers;
+        futures::stream::iter(0..self.inner.files.len())
+            .map(|index| footers.rows(index))
+            .buffered(self.inner.options.concurrent_footers.max(1))
+            .try_collect()
+            .await
+    }
+
     /// Number of files.
     pub fn file_count(&self) -> usize {
         self.inner.files.len()
-    }
-}
-
-impl Inner {
-    /// Row counts of the first `files` files, footers read concurrently.
-    async fn row_counts(&self, files: usize) -> Result<Vec<u64>> {
-        futures::stream::iter(0..files)
-            .map(|index| self.footers.rows(index))
-            .buffered(self.options.concurrent_footers.max(1))
-            .try_collect()
-            .await
     }
 }
 

@@ -114,14 +114,9 @@ impl Plan {
         self.scanned_names.iter().any(|scanned| scanned == name)
     }
 
-    /// Whether rows are selected by their values.
-    pub(super) fn is_filtered(&self) -> bool {
-        self.predicate.is_some()
-    }
-
     /// Whether the end may come before the last file, so that reading ahead may be in vain.
     pub(super) fn ends_early(&self) -> bool {
-        self.rows.is_some() || self.filtered_rows.end != u64::MAX
+        self.filtered_rows.end != u64::MAX
     }
 
     /// The rows of a decoded batch that meet the filter, with the output's columns.

@@ -17,12 +17,13 @@ pub(super) fn of_footer(footer: &ParquetMetaData, url: &str) -> Result<Schema> {
 }
 
 /// Checks that the file at `url` has every column of `reference` with its type. Dictionaries may have
-/// indices of another width, as pandas chooses it by the number of categories.
+/// indices of another width, as pandas chooses it by the number of categories: gives whether one has.
 ///
 /// # Errors
 /// `FailedPrecondition` naming the file, the column, the expected and the found type.
-pub(super) fn check(reference: &Schema, footer: &ParquetMetaData, url: &str) -> Result<()> {
+pub(super) fn check(reference: &Schema, footer: &ParquetMetaData, url: &str) -> Result<bool> {
     let found = of_footer(footer, url)?;
+    let mut recoded = false;
     for expected in reference.fields() {
         let name = expected.name();
         let column = found.field_with_name(name).map_err(|_| {
@@ -38,8 +39,9 @@ pub(super) fn check(reference: &Schema, footer: &ParquetMetaData, url: &str) -> 
                 described(expected)
             )));
         }
+        recoded |= expected.data_type() != column.data_type();
     }
-    Ok(())
+    Ok(recoded)
 }
 
 fn agree(expected: &Field, found: &Field) -> bool {

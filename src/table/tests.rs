@@ -184,6 +184,35 @@ async fn rows_are_counted_from_footers() {
 }
 
 #[tokio::test]
+async fn known_row_counts_save_footers() {
+    let store = Arc::new(CountingStore::default());
+    let mut source = shards(&store, &LOUVAINS).await;
+    let counts = open_table(source.clone()).await.row_counts().await.unwrap();
+    source.files.iter_mut().zip(&counts).for_each(|(file, rows)| file.rows = Some(*rows));
+    let table = open_table(source.clone()).await;
+    store.taken();
+    assert_eq!(table.count_rows().await.unwrap(), 70);
+    assert_eq!(store.taken().0, 0);
+    assert_eq!(count(&table, &ScanRequest { rows: Some(69..70), ..ScanRequest::default() }).await, 1);
+    assert_eq!(store.objects(), ["louvain=9/f926014888d64a7c9abd583f68951739-0.parquet"]);
+
+    source.files[1].rows = Some(8);
+    let error = failure(source, &ScanRequest::default()).await;
+    assert_eq!(error.kind(), Kind::FailedPrecondition);
+    assert!(error.message().contains("louvain=1/") && error.message().contains("has 7 rows, expected 8"), "{error}");
+}
+
+#[tokio::test]
+async fn categories_that_do_not_fit_the_first_files_index_are_refused() {
+    let store = Arc::new(CountingStore::default());
+    let table = open_table(generated(&store, &["many_kinds"]).await).await;
+    assert_eq!(count(&table, &ScanRequest::default()).await, 300);
+    let error = failure(generated(&store, &["narrow", "many_kinds"]).await, &ScanRequest::default()).await;
+    assert_eq!(error.kind(), Kind::FailedPrecondition, "{error:?}");
+    assert!(error.message().contains("many_kinds.parquet"), "{error}");
+}
+
+#[tokio::test]
 async fn the_head_reads_only_the_first_file() {
     let store = Arc::new(CountingStore::default());
     let table = open_table(shards(&store, &LOUVAINS).await).await;
@@ -359,6 +388,12 @@ async fn broken_files_are_data_loss_and_named() {
     long_footer[length - 8..length - 4].copy_from_slice(&0x0fff_ffff_u32.to_le_bytes());
     let mut other_footer = whole.clone();
     other_footer[length - 3000..length - 2000].fill(0xff);
+    // A schema of one column, no rows, and 2,147,483,647 row groups of which none is there.
+    let crafted = [
+        b"\x15\x02\x19\x2c\x48\x01r\x15\x02\0\x15\x02\x25\x02\x18\x01a\0".as_slice(),
+        b"\x16\0\x19\xfc\xff\xff\xff\xff\x07",
+    ]
+    .concat();
     let broken = [
         ("cut", whole[..whole.len() / 2].to_vec()),
         ("text", b"this is a text file and no parquet at all".to_vec()),
@@ -367,6 +402,7 @@ async fn broken_files_are_data_loss_and_named() {
         ("scrambled", scrambled),
         ("long_footer", long_footer),
         ("other_footer", other_footer),
+        ("many_groups", [b"PAR1".as_slice(), &crafted, &(crafted.len() as u32).to_le_bytes(), b"PAR1"].concat()),
         ("only_tail", [vec![0; 100], whole[whole.len() - 9000..].to_vec()].concat()),
     ];
     for (name, bytes) in broken {
@@ -374,6 +410,7 @@ async fn broken_files_are_data_loss_and_named() {
         let error = failure(source, &ScanRequest::default()).await;
         assert_eq!(error.kind(), Kind::DataLoss, "{name}: {error:?}");
         assert!(error.message().contains(&format!("memory:///{name}.parquet")), "{name}: {error}");
+        assert!(name != "many_groups" || error.message().contains("2147483647 row groups stated"), "{error}");
     }
 }
 
@@ -382,8 +419,7 @@ async fn bad_requests_are_refused() {
     let store = Arc::new(CountingStore::default());
     let table = open_table(shards(&store, &["0"]).await).await;
     let rows = |rows: Range<u64>| ScanRequest { rows: Some(rows), ..ScanRequest::default() };
-    #[expect(clippy::reversed_empty_ranges, reason = "the request is wrong on purpose")]
-    let backwards = rows(3..2);
+    let backwards = rows(Range { start: 3, end: 2 });
     let cases = [
         (
             ScanRequest { columns: columns(&["nope"]), ..ScanRequest::default() },
@@ -446,6 +482,7 @@ async fn local_files_are_read_too() {
         path: Path::from("grouped.parquet"),
         size: bytes.len() as u64,
         etag: String::new(),
+        rows: None,
         hive: Vec::new(),
     };
     let table = open_table(TableSource { files: vec![file] }).await;

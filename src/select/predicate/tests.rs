@@ -174,6 +174,8 @@ fn refuses_what_is_no_filter() {
         ("no_such_function(n_genes)", Kind::InvalidArgument, "no_such_function"),
         ("uuid() = 'x'", Kind::InvalidArgument, "uuid"),
         ("now() > to_timestamp('2020-01-01')", Kind::InvalidArgument, "now"),
+        ("length(repeat(name, 2000000000)) > 1", Kind::Unimplemented, "function repeat is not supported"),
+        ("replace(name, 'a', 'aaaaaaaa') = 'a'", Kind::Unimplemented, "supported: array_element"),
         ("n_genes > $1", Kind::InvalidArgument, "placeholder"),
         ("cell_type = 3", Kind::InvalidArgument, "do not compare"),
         ("percent_mito <= '0.05'", Kind::InvalidArgument, "do not compare"),
@@ -244,7 +246,7 @@ fn nesting_and_size_are_bounded() {
 
 #[test]
 fn as_many_operators_as_are_allowed_fit_on_the_stack() {
-    let text = vec!["n_genes = 10"; (sql::MAX_OPERATORS + 1) / 2].join(" OR ");
+    let text = ["n_genes = 10"; sql::MAX_OPERATORS.div_ceil(2)].join(" OR ");
     assert_eq!(rows(&text), [0]);
     let text = format!("n_genes = 10 {}", "+ 0 ".repeat(sql::MAX_OPERATORS - 1));
     assert_eq!(rows(&text), [0]);
@@ -261,4 +263,34 @@ fn a_long_list_is_one_operator() {
     let list = (0..10_000).map(|value| format!("'{}'", value % 1000)).collect::<Vec<_>>().join(",");
     assert_eq!(rows(&format!("cell_type IN ('B',{list})")), [0, 4]);
     assert!(started.elapsed() < Duration::from_secs(20), "{:?}", started.elapsed());
+}
+
+#[test]
+fn many_rows_are_evaluated_in_parts() {
+    let rows = 3 * ROWS_AT_A_TIME + 5;
+    let numbers =
+        batch(vec![("n", Arc::new((0..rows as i64).map(|n| (n % 7 != 0).then_some(n)).collect::<Int64Array>()))]);
+    let predicate = Predicate::parse("n % 3 = 0", numbers.schema()).unwrap();
+    let expected: Vec<bool> = (0..rows).map(|n| n % 7 != 0 && n % 3 == 0).collect();
+    assert_eq!(predicate.evaluate(&numbers).unwrap(), BooleanArray::from(expected));
+}
+
+#[test]
+fn usual_functions_are_there() {
+    for text in [
+        "substring(name, 1, 1) = 'a'",
+        "position('a' in name) = 1",
+        "trim(name) = 'a'",
+        "length(name || name) = 2 AND name = 'a'",
+        "coalesce(n_genes, 0) = 10",
+        "regexp_like(name, '^a$')",
+        "name ~ '^a$'",
+        "starts_with(cell_type, 'B') AND n_genes < 20",
+        "name SIMILAR TO 'a'",
+        "lower(cell_type) LIKE 'b' AND char_length(name) = 1 AND n_genes = 10",
+        "array_has([1, 2], n_genes / 10) AND code = 0",
+        "extract(year FROM to_timestamp('2020-01-01')) = 2020 AND n_genes = 10",
+    ] {
+        assert_eq!(rows(text), [0], "{text}");
+    }
 }

@@ -12,6 +12,7 @@ fn infer(files: &[&[(&str, &str)]]) -> Result<Partitions> {
             path: Path::from("x"),
             size: 0,
             etag: String::new(),
+            rows: None,
             hive: hive.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect(),
         })
     };

@@ -36,6 +36,7 @@ impl CountingStore {
             path: location,
             size,
             etag,
+            rows: None,
             hive: folders.map(|(name, value)| (name.to_owned(), value.to_owned())).collect(),
         }
     }
