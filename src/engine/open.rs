@@ -109,6 +109,7 @@ impl Engine {
             path: location.path,
             size: file.size,
             etag: file.etag.clone(),
+            rows: None,
             hive: hive_values(&file.path),
         })
     }
