@@ -8,11 +8,13 @@ use crate::error::Result;
 
 mod attribute;
 mod chunk_index;
+mod chunk_tree;
 mod collections;
 mod cursor;
 mod dataset;
 mod dataspace;
 mod datatype;
+mod extensible;
 mod header;
 mod link;
 mod object;

@@ -130,3 +130,24 @@ flips! {
     flipped_links_latest: "hdf5/links_latest.h5", 60;
     flipped_notebook: "notebook/testfile.hdf5", 200;
 }
+
+#[tokio::test]
+async fn data_outside_the_object_is_data_loss() {
+    for (name, path, position) in
+        [("hdf5/types_latest.h5", "little/f8", vec![0, 0]), ("hdf5/chunks_latest.h5", "tree_none", vec![0, 0])]
+    {
+        let mut file = super::memory::open_fixture(name).await;
+        let located = file.locate(path, std::slice::from_ref(&position)).await.unwrap();
+        let [crate::model::chunk::ChunkLocation::Range { offset, .. }] = located[..] else { panic!("{located:?}") };
+        let bytes = std::fs::read(fixture(name)).unwrap();
+        let short = MemoryReader::new(name, bytes[..offset as usize + 10].to_vec());
+        // The tree of the whole file over a shorter object: the same as an address beyond the end.
+        file.reader = Arc::new(short);
+        file.tables = crate::format::hdf5::tables::Tables::new();
+        let error = file.locate(path, &[position]).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::DataLoss, "{error}");
+        for word in ["memory://", path] {
+            assert!(error.message().contains(word), "{error}");
+        }
+    }
+}
