@@ -132,6 +132,22 @@ flips! {
 }
 
 #[tokio::test]
+async fn a_file_that_is_still_written_is_refused() {
+    let bytes = std::fs::read(fixture("hdf5/unfinished.h5")).unwrap();
+    let error = open_bytes("unfinished.h5", bytes).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::FailedPrecondition);
+    assert!(error.message().contains("'memory://unfinished.h5' was not closed"), "{error}");
+}
+
+#[tokio::test]
+async fn a_chunk_that_was_not_read_is_no_fill_value() {
+    let file = super::memory::open_fixture("hdf5/chunks_latest.h5").await;
+    let location = file.locate("fixed_gzip", &[vec![0, 0]]).await.unwrap().remove(0);
+    let error = file.decoder("fixed_gzip").unwrap().decode(None, &location).unwrap_err();
+    assert_eq!(error.kind(), Kind::Internal);
+}
+
+#[tokio::test]
 async fn data_outside_the_object_is_data_loss() {
     for (name, path, position) in
         [("hdf5/types_latest.h5", "little/f8", vec![0, 0]), ("hdf5/chunks_latest.h5", "tree_none", vec![0, 0])]
