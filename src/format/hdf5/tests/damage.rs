@@ -99,7 +99,7 @@ async fn flip(name: &str, cases: usize, seed: u64) {
     let mut errors = 0;
     for case in 0..cases {
         let mut damaged = bytes.clone();
-        for _ in 0..1 + next(&mut state) % 15 {
+        for _ in 0..1 + next(&mut state) % 40 {
             let at = next(&mut state) as usize % damaged.len();
             // Half of the changes go to the start, where the superblock and first headers are.
             let at = if next(&mut state).is_multiple_of(2) { at % 4096.min(damaged.len()) } else { at };
@@ -128,6 +128,10 @@ flips! {
     flipped_fills_latest: "hdf5/fills_latest.h5", 100;
     flipped_attributes_earliest: "hdf5/attributes_earliest.h5", 60;
     flipped_links_latest: "hdf5/links_latest.h5", 60;
+    flipped_chunks_earliest: "hdf5/chunks_earliest.h5", 81;
+    flipped_chunks_latest: "hdf5/chunks_latest.h5", 82;
+    flipped_strings_latest: "hdf5/strings_latest.h5", 83;
+    flipped_small_addresses: "hdf5/small_addresses.h5", 84;
     flipped_notebook: "notebook/testfile.hdf5", 200;
 }
 
