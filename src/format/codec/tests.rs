@@ -83,6 +83,17 @@ fn fletcher_of_known_bytes() {
 }
 
 #[test]
+fn fletcher_does_not_overflow() {
+    for length in [719, 720, 5000, 100_001] {
+        let data = vec![0xff_u8; length];
+        let words = data.chunks(2).map(|pair| u64::from(pair[0]) << 8 | pair.get(1).map_or(0, |byte| u64::from(*byte)));
+        let (low, high) = words.fold((0, 0), |(low, high), word| ((low + word) % 65535, (high + low + word) % 65535));
+        let found = fletcher32::checksum(&data);
+        assert_eq!((u64::from(found & 0xffff) % 65535, u64::from(found >> 16) % 65535), (low, high));
+    }
+}
+
+#[test]
 fn deflate_refuses_more_than_the_limit() {
     let encoded = deflate::compress(&[7; 10_000]).unwrap();
     let error = deflate::decompress(&encoded, 100, 9_999).unwrap_err();

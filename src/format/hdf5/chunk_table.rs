@@ -228,3 +228,6 @@ fn zigzag(difference: u64) -> u64 {
 fn unzigzag(number: u64) -> u64 {
     (number >> 1) ^ (number & 1).wrapping_neg()
 }
+
+#[cfg(test)]
+mod tests;

@@ -68,7 +68,10 @@ impl Hdf5Decoder {
         let (encoded, mask) = match (encoded, location) {
             (_, ChunkLocation::Missing) => (None, 0),
             (_, ChunkLocation::Inline(bytes)) => (Some(bytes.clone()), 0),
-            (encoded, ChunkLocation::Range { filter_mask, .. }) => (encoded, *filter_mask),
+            (Some(encoded), ChunkLocation::Range { filter_mask, .. }) => (Some(encoded), *filter_mask),
+            (None, ChunkLocation::Range { offset, .. }) => {
+                return Err(Error::internal(format!("the chunk at byte {offset} of '{}' was not read", self.path)));
+            }
             (_, ChunkLocation::Object { path }) => {
                 return Err(Error::internal(format!("an HDF5 chunk is no object '{path}' of its own")));
             }

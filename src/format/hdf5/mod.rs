@@ -62,18 +62,18 @@ impl Hdf5File {
     ///
     /// # Errors
     /// `DataLoss` when it is no HDF5 file, truncated or corrupt, `FailedPrecondition` when its writer
-    /// has not closed it, `ResourceExhausted` when it has too many objects, and the errors of reading
-    /// and of the index store.
+    /// has not closed it, `ResourceExhausted` when it has too many objects, and the errors of reading.
+    /// An index store that fails costs time, not the answer; it is logged.
     pub async fn open(reader: Arc<dyn RangeReader>, indexes: Arc<dyn IndexStore>) -> Result<Self> {
         let key = reader.identity().index_key();
-        let kept = indexes.load(&key, TREE_RECORD).await?;
+        let kept = record::load(indexes.as_ref(), &key, TREE_RECORD).await;
         let record = match kept.as_deref().and_then(TreeRecord::decode) {
             Some(record) => record,
             None => {
                 let graph = walk::walk(Arc::clone(&reader)).await?;
                 let tree = assemble::assemble(&graph).with_context(|| format!("'{}'", reader.identity().url))?;
                 let record = TreeRecord { addressing: graph.addressing, tree };
-                indexes.save(&key, TREE_RECORD, record.encode()?).await?;
+                record::save(indexes.as_ref(), &key, TREE_RECORD, record.encode()?).await;
                 record
             }
         };
@@ -185,12 +185,12 @@ impl Hdf5File {
     ) -> Result<ChunkTable> {
         let key = self.reader.identity().index_key();
         let name = format!("hdf5/chunks/{path}");
-        let kept = self.indexes.load(&key, &name).await?;
+        let kept = record::load(self.indexes.as_ref(), &key, &name).await;
         if let Some(table) = kept.and_then(|record| ChunkTable::decode(&frame, &record)) {
             return Ok(table);
         }
         let table = self.read_table(array, storage, frame).await?;
-        self.indexes.save(&key, &name, table.encode()?).await?;
+        record::save(self.indexes.as_ref(), &key, &name, table.encode()?).await;
         Ok(table)
     }
 

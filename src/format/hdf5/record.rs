@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::parser::Addressing;
 use crate::error::{Error, Result};
 use crate::format::codec::deflate;
+use crate::model::index_store::IndexStore;
 use crate::model::tree::Tree;
 
 /// Name of the tree's record.
@@ -37,6 +38,24 @@ impl TreeRecord {
     /// The record in `bytes`, if it is one of this version and undamaged.
     pub(crate) fn decode(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(&unpack(TREE_MAGIC, bytes)?).ok()
+    }
+}
+
+/// The kept record; none when the store fails, which is logged.
+pub(crate) async fn load(indexes: &dyn IndexStore, identity: &str, name: &str) -> Option<Vec<u8>> {
+    match indexes.load(identity, name).await {
+        Ok(record) => record,
+        Err(error) => {
+            tracing::warn!(name, ?error, "an index record cannot be loaded, the index is built anew");
+            None
+        }
+    }
+}
+
+/// Keeps the record; a store that fails is logged.
+pub(crate) async fn save(indexes: &dyn IndexStore, identity: &str, name: &str, record: Vec<u8>) {
+    if let Err(error) = indexes.save(identity, name, record).await {
+        tracing::warn!(name, ?error, "an index record cannot be kept, the next open builds it anew");
     }
 }
 

@@ -1,24 +1,18 @@
 //! The chunk index of one dataset to a list of stored chunks.
 
-use std::collections::HashSet;
-
-use hdf5_reader::btree_v1::{BTreeV1Key, BTreeV1Node};
 use hdf5_reader::chunk_index::{ChunkEntry, collect_implicit_chunk_entries, collect_v2_chunk_entries_storage};
 use hdf5_reader::extensible_array::collect_extensible_array_chunk_entries_storage;
 use hdf5_reader::fixed_array::collect_fixed_array_chunk_entries_storage;
-use hdf5_reader::io::Cursor as CrateCursor;
 
+use super::chunk_tree::tree_chunks;
 use super::cursor::is_undefined;
+use super::extensible::prefetch_blocks;
 use super::view::{View, parser_error};
 use crate::error::{Error, Result};
 use crate::format::hdf5::dataset::ChunkIndex;
 
 /// Chunks of one dataset at most.
 pub(crate) const MAX_CHUNKS: u64 = 1 << 24;
-/// Levels of a B-tree at most.
-const MAX_LEVELS: u8 = 64;
-/// Children of a B-tree node of the default size.
-const USUAL_CHILDREN: u64 = 64;
 
 /// A dataset whose index is to be read.
 #[derive(Clone, Debug)]
@@ -55,6 +49,9 @@ pub(super) fn stored_chunks(view: &View, indexed: &Indexed) -> Result<Vec<Stored
     let dense = matches!(indexed.index, ChunkIndex::FixedArray | ChunkIndex::ExtensibleArray | ChunkIndex::Implicit);
     if dense && grid > MAX_CHUNKS {
         return Err(too_many());
+    }
+    if indexed.index == ChunkIndex::ExtensibleArray {
+        prefetch_blocks(view, indexed.address, grid);
     }
     let entries = match &indexed.index {
         ChunkIndex::BTree1 => tree_chunks(view, indexed)?,
@@ -107,62 +104,6 @@ fn crate_chunks(view: &View, indexed: &Indexed) -> Result<Vec<ChunkEntry>> {
     .map_err(|error| parser_error(&error))
 }
 
-/// Walks a B-tree of version 1 level by level, so that the nodes of a level are fetched together.
-fn tree_chunks(view: &View, indexed: &Indexed) -> Result<Vec<ChunkEntry>> {
-    let rank = indexed.shape.len();
-    let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
-    let usual_bytes = node_bytes(USUAL_CHILDREN, rank, offset_size);
-    let mut nodes = vec![indexed.address];
-    let mut seen = HashSet::new();
-    let mut expected_level = None;
-    let mut entries = Vec::new();
-    while !nodes.is_empty() {
-        view.prefetch(nodes.iter().copied(), usual_bytes);
-        let mut children = Vec::new();
-        let mut level = None;
-        for address in nodes {
-            if !seen.insert(address) {
-                return Err(Error::data_loss(format!("the chunk index comes to its node at {address:#x} twice")));
-            }
-            let head = view.read(address, 8)?;
-            let used = match head.as_ref() {
-                [b'T', b'R', b'E', b'E', 1, _, low, high] => u64::from(u16::from_le_bytes([*low, *high])),
-                _ => return Err(Error::data_loss(format!("no chunk index node at {address:#x}"))),
-            };
-            let bytes =
-                view.read(address, usize::try_from(node_bytes(used, rank, offset_size)).unwrap_or(usize::MAX))?;
-            let node = BTreeV1Node::parse(&mut CrateCursor::new(&bytes), offset_size, length_size, Some(rank as u32))
-                .map_err(|error| parser_error(&error))?;
-            if *expected_level.get_or_insert(node.level) != node.level || node.level > MAX_LEVELS {
-                return Err(Error::data_loss(format!("the chunk index node at {address:#x} is on the wrong level")));
-            }
-            level = Some(node.level);
-            if node.level > 0 {
-                children.extend(node.children);
-            } else {
-                entries.extend(node.keys.into_iter().zip(node.children).filter_map(|(key, address)| match key {
-                    BTreeV1Key::RawData { chunk_size, filter_mask, mut offsets } => {
-                        offsets.truncate(rank);
-                        Some(ChunkEntry { address, size: u64::from(chunk_size), filter_mask, offsets })
-                    }
-                    BTreeV1Key::Group { .. } => None,
-                }));
-            }
-            if (entries.len() + children.len()) as u64 > MAX_CHUNKS {
-                return Err(too_many());
-            }
-        }
-        expected_level = level.and_then(|level| level.checked_sub(1));
-        nodes = children;
-    }
-    Ok(entries)
-}
-
-fn node_bytes(children: u64, rank: usize, offset_size: u8) -> u64 {
-    let key = 8 + 8 * (rank as u64 + 1);
-    8 + 2 * u64::from(offset_size) + (children + 1) * key + children * u64::from(offset_size)
-}
-
-fn too_many() -> Error {
+pub(super) fn too_many() -> Error {
     Error::resource_exhausted(format!("the dataset has more than {MAX_CHUNKS} chunks"))
 }

@@ -225,3 +225,6 @@ pub(super) fn unpadded(bytes: &[u8], padding: Padding) -> Result<String> {
     };
     text(bytes.get(..end).unwrap_or_default())
 }
+
+#[cfg(test)]
+mod tests;

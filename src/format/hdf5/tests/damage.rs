@@ -99,7 +99,7 @@ async fn flip(name: &str, cases: usize, seed: u64) {
     let mut errors = 0;
     for case in 0..cases {
         let mut damaged = bytes.clone();
-        for _ in 0..1 + next(&mut state) % 15 {
+        for _ in 0..1 + next(&mut state) % 40 {
             let at = next(&mut state) as usize % damaged.len();
             // Half of the changes go to the start, where the superblock and first headers are.
             let at = if next(&mut state).is_multiple_of(2) { at % 4096.min(damaged.len()) } else { at };
@@ -128,5 +128,46 @@ flips! {
     flipped_fills_latest: "hdf5/fills_latest.h5", 100;
     flipped_attributes_earliest: "hdf5/attributes_earliest.h5", 60;
     flipped_links_latest: "hdf5/links_latest.h5", 60;
+    flipped_chunks_earliest: "hdf5/chunks_earliest.h5", 81;
+    flipped_chunks_latest: "hdf5/chunks_latest.h5", 82;
+    flipped_strings_latest: "hdf5/strings_latest.h5", 83;
+    flipped_small_addresses: "hdf5/small_addresses.h5", 84;
     flipped_notebook: "notebook/testfile.hdf5", 200;
+}
+
+#[tokio::test]
+async fn a_file_that_is_still_written_is_refused() {
+    let bytes = std::fs::read(fixture("hdf5/unfinished.h5")).unwrap();
+    let error = open_bytes("unfinished.h5", bytes).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::FailedPrecondition);
+    assert!(error.message().contains("'memory://unfinished.h5' was not closed"), "{error}");
+}
+
+#[tokio::test]
+async fn a_chunk_that_was_not_read_is_no_fill_value() {
+    let file = super::memory::open_fixture("hdf5/chunks_latest.h5").await;
+    let location = file.locate("fixed_gzip", &[vec![0, 0]]).await.unwrap().remove(0);
+    let error = file.decoder("fixed_gzip").unwrap().decode(None, &location).unwrap_err();
+    assert_eq!(error.kind(), Kind::Internal);
+}
+
+#[tokio::test]
+async fn data_outside_the_object_is_data_loss() {
+    for (name, path, position) in
+        [("hdf5/types_latest.h5", "little/f8", vec![0, 0]), ("hdf5/chunks_latest.h5", "tree_none", vec![0, 0])]
+    {
+        let mut file = super::memory::open_fixture(name).await;
+        let located = file.locate(path, std::slice::from_ref(&position)).await.unwrap();
+        let [crate::model::chunk::ChunkLocation::Range { offset, .. }] = located[..] else { panic!("{located:?}") };
+        let bytes = std::fs::read(fixture(name)).unwrap();
+        let short = MemoryReader::new(name, bytes[..offset as usize + 10].to_vec());
+        // The tree of the whole file over a shorter object: the same as an address beyond the end.
+        file.reader = Arc::new(short);
+        file.tables = crate::format::hdf5::tables::Tables::new();
+        let error = file.locate(path, &[position]).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::DataLoss, "{error}");
+        for word in ["memory://", path] {
+            assert!(error.message().contains(word), "{error}");
+        }
+    }
 }

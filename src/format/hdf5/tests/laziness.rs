@@ -158,3 +158,55 @@ async fn texts_are_read_by_coalesced_ranges() {
         assert!(error.message().contains(words) && error.message().contains("memory://"), "{error}");
     }
 }
+#[tokio::test]
+async fn a_damaged_tree_record_is_rebuilt() {
+    let indexes: Arc<MemoryIndexes> = Arc::default();
+    let name = "hdf5/links_latest.h5";
+    let first = Arc::new(MemoryReader::of_fixture(name));
+    let expected = open(&first, &indexes).await.unwrap();
+    let (key, record) = indexes.records.lock().unwrap().iter().next().map(|(k, r)| (k.clone(), r.clone())).unwrap();
+    for at in [0, 7, 8, 15, 20, record.len() / 2, record.len() - 1] {
+        let mut damaged = record.clone();
+        damaged[at] ^= 0x21;
+        indexes.records.lock().unwrap().insert(key.clone(), damaged);
+        let reader = Arc::new(MemoryReader::of_fixture(name));
+        let file = open(&reader, &indexes).await.unwrap();
+        assert_eq!(file.tree(), expected.tree());
+        assert!(reader.count() > 0, "byte {at}");
+        assert_eq!(indexes.records.lock().unwrap()[&key], record);
+    }
+}
+
+/// A store whose database is gone.
+#[derive(Debug)]
+struct BrokenIndexes;
+
+#[async_trait::async_trait]
+impl crate::model::index_store::IndexStore for BrokenIndexes {
+    async fn load(&self, _identity: &str, _name: &str) -> crate::error::Result<Option<Vec<u8>>> {
+        Err(crate::error::Error::unavailable("no database"))
+    }
+
+    async fn save(&self, _identity: &str, _name: &str, _record: Vec<u8>) -> crate::error::Result<()> {
+        Err(crate::error::Error::unavailable("no database"))
+    }
+}
+
+#[tokio::test]
+async fn a_broken_index_store_does_not_stop_reading() {
+    let reader = Arc::new(MemoryReader::of_fixture("hdf5/chunks_latest.h5"));
+    let file = crate::format::hdf5::Hdf5File::open(reader, Arc::new(BrokenIndexes)).await.unwrap();
+    assert!(!read_all(&file, "tree_gzip").await.unwrap().is_empty());
+}
+
+#[tokio::test]
+async fn an_abandoned_open_stops_reading() {
+    let reader = Arc::new(MemoryReader::of_fixture("notebook/variants.h5ad").slow(Duration::from_millis(20)));
+    let opening = tokio::time::timeout(Duration::from_millis(30), open(&reader, &Arc::default())).await;
+    assert!(opening.is_err(), "the open takes longer than that");
+    tokio::time::sleep(Duration::from_millis(100)).await;
+    let before = reader.count();
+    tokio::time::sleep(Duration::from_millis(200)).await;
+    assert_eq!(reader.count(), before);
+    assert!(before < 10, "{before} reads");
+}

@@ -16,26 +16,26 @@ use crate::model::index_store::IndexStore;
 use crate::storage::reader::{ObjectIdentity, RangeReader};
 
 /// Fixtures made by the generator, and those of the notebook.
-pub(super) fn fixture(name: &str) -> PathBuf {
+pub(in crate::format::hdf5) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 #[derive(Debug)]
-pub(super) struct MemoryReader {
+pub(in crate::format::hdf5) struct MemoryReader {
     identity: ObjectIdentity,
     bytes: Bytes,
     delay: Duration,
     /// Read number at which the store fails, counted from 0.
-    pub(super) fail_at: Option<u64>,
-    pub(super) reads: AtomicU64,
-    pub(super) read_bytes: AtomicU64,
+    pub(in crate::format::hdf5) fail_at: Option<u64>,
+    pub(in crate::format::hdf5) reads: AtomicU64,
+    pub(in crate::format::hdf5) read_bytes: AtomicU64,
     running: AtomicUsize,
-    pub(super) most_running: AtomicUsize,
-    pub(super) ranges: Mutex<Vec<Range<u64>>>,
+    pub(in crate::format::hdf5) most_running: AtomicUsize,
+    pub(in crate::format::hdf5) ranges: Mutex<Vec<Range<u64>>>,
 }
 
 impl MemoryReader {
-    pub(super) fn new(name: &str, bytes: impl Into<Bytes>) -> Self {
+    pub(in crate::format::hdf5) fn new(name: &str, bytes: impl Into<Bytes>) -> Self {
         let bytes = bytes.into();
         let identity = ObjectIdentity {
             url: format!("memory://{name}"),
@@ -56,16 +56,16 @@ impl MemoryReader {
         }
     }
 
-    pub(super) fn of_fixture(name: &str) -> Self {
+    pub(in crate::format::hdf5) fn of_fixture(name: &str) -> Self {
         Self::new(name, std::fs::read(fixture(name)).unwrap())
     }
 
-    pub(super) fn slow(mut self, delay: Duration) -> Self {
+    pub(in crate::format::hdf5) fn slow(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    pub(super) fn count(&self) -> u64 {
+    pub(in crate::format::hdf5) fn count(&self) -> u64 {
         self.reads.load(Ordering::SeqCst)
     }
 }
@@ -101,8 +101,8 @@ impl RangeReader for MemoryReader {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct MemoryIndexes {
-    pub(super) records: Mutex<HashMap<String, Vec<u8>>>,
+pub(in crate::format::hdf5) struct MemoryIndexes {
+    pub(in crate::format::hdf5) records: Mutex<HashMap<String, Vec<u8>>>,
 }
 
 #[async_trait]
@@ -118,13 +118,16 @@ impl IndexStore for MemoryIndexes {
 }
 
 /// Opens `reader` with `indexes`.
-pub(super) async fn open(reader: &Arc<MemoryReader>, indexes: &Arc<MemoryIndexes>) -> Result<Hdf5File> {
+pub(in crate::format::hdf5) async fn open(
+    reader: &Arc<MemoryReader>,
+    indexes: &Arc<MemoryIndexes>,
+) -> Result<Hdf5File> {
     let reader: Arc<dyn RangeReader> = Arc::<MemoryReader>::clone(reader);
     let indexes: Arc<dyn IndexStore> = Arc::<MemoryIndexes>::clone(indexes);
     Hdf5File::open(reader, indexes).await
 }
 
 /// Opens a fixture with fresh indexes.
-pub(super) async fn open_fixture(name: &str) -> Hdf5File {
+pub(in crate::format::hdf5) async fn open_fixture(name: &str) -> Hdf5File {
     open(&Arc::new(MemoryReader::of_fixture(name)), &Arc::default()).await.unwrap()
 }

@@ -4,4 +4,4 @@
 mod corpus;
 mod damage;
 mod laziness;
-mod memory;
+pub(in crate::format::hdf5) mod memory;

@@ -1,0 +1,125 @@
+//! Messages that h5py does not write, by hand from the format specification.
+
+use bytes::Bytes;
+use proptest::prelude::*;
+
+use super::parse;
+use crate::error::{Kind, Result};
+use crate::format::hdf5::stored_type::{StoredType, Swap};
+use crate::model::data_type::DataType;
+
+/// Head of a message: class, version, flags, size.
+fn head(class: u8, version: u8, flags: u32, size: u32) -> Vec<u8> {
+    let first = u32::from(class) | u32::from(version) << 4 | flags << 8;
+    [first.to_le_bytes(), size.to_le_bytes()].concat()
+}
+
+fn integer(size: u32, big_endian: bool, offset: u16, precision: u16) -> Vec<u8> {
+    let mut message = head(0, 1, 8 | u32::from(big_endian), size);
+    message.extend_from_slice(&offset.to_le_bytes());
+    message.extend_from_slice(&precision.to_le_bytes());
+    message
+}
+
+fn double(flags: u32, fields: [u8; 4], bias: u32) -> Vec<u8> {
+    let mut message = head(1, 1, flags, 8);
+    message.extend_from_slice(&[0, 0, 64, 0]);
+    message.extend_from_slice(&fields);
+    message.extend_from_slice(&bias.to_le_bytes());
+    message
+}
+
+fn parsed(message: Vec<u8>) -> Result<DataType> {
+    parse(Bytes::from(message)).map(|stored| stored.data_type())
+}
+
+fn description(message: Vec<u8>) -> String {
+    match parsed(message) {
+        Ok(DataType::Unsupported { description, .. }) => description,
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
+fn numbers_of_other_layouts_are_refused() {
+    assert_eq!(parsed(integer(4, false, 0, 32)).unwrap(), DataType::Int32);
+    assert_eq!(description(integer(4, false, 0, 12)), "integer of 12 bits at bit 0 of 4 bytes");
+    assert_eq!(description(integer(4, false, 3, 29)), "integer of 29 bits at bit 3 of 4 bytes");
+    assert_eq!(description(integer(16, false, 0, 128)), "integer of 128 bits at bit 0 of 16 bytes");
+    let (ieee, sign) = ([52, 11, 0, 52], 63 << 8);
+    assert_eq!(parsed(double(0x20 | sign, ieee, 1023)).unwrap(), DataType::Float64);
+    for other in [
+        double(0x20 | sign, ieee, 1024),
+        double(sign, ieee, 1023),
+        double(0x61 | sign, ieee, 1023),
+        double(0x20, ieee, 1023),
+        double(0x20 | sign, [50, 13, 0, 50], 1023),
+    ] {
+        assert!(description(other).starts_with("float of 8 bytes"));
+    }
+    assert_eq!(description([head(4, 1, 0, 1), vec![0; 4]].concat()), "bit field");
+    assert_eq!(description([head(2, 1, 0, 4), vec![0; 2]].concat()), "time");
+    assert_eq!(description(head(7, 1, 1, 12)), "region reference");
+    assert_eq!(description([head(11, 5, 0, 16), vec![0; 20]].concat()), "datatype class 11");
+}
+
+#[test]
+fn a_compound_of_the_first_version_may_hold_arrays() {
+    let mut message = head(6, 1, 1, 12);
+    message.extend_from_slice(b"field\0\0\0");
+    message.extend_from_slice(&4_u32.to_le_bytes());
+    message.extend_from_slice(&[1, 0, 0, 0]);
+    message.extend_from_slice(&[0; 8]);
+    [4_u32, 0, 0, 0].iter().for_each(|length| message.extend_from_slice(&length.to_le_bytes()));
+    message.extend_from_slice(&integer(2, true, 0, 16));
+    let stored = parse(Bytes::from(message)).unwrap();
+    assert_eq!(stored.data_type().name(), "struct{field: int16[4]}");
+    assert_eq!(stored.swaps().unwrap(), [Swap { offset: 4, width: 2, count: 4 }]);
+}
+
+#[test]
+fn impossible_types_are_data_loss() {
+    let mut field = b"x\0".to_vec();
+    field.push(6);
+    field.extend_from_slice(&integer(4, false, 0, 32));
+    let outside = [head(6, 3, 1, 8), field].concat();
+    for message in [
+        head(0, 1, 0, 4),
+        head(0, 1, 0, 0),
+        outside,
+        [head(10, 3, 0, 12), vec![1], 4_u32.to_le_bytes().to_vec(), integer(4, false, 0, 32)].concat(),
+        std::iter::repeat_n([head(10, 3, 0, 1), vec![0]].concat(), 40).flatten().collect(),
+        b"\x03\x00\x00\x00\x05\x00".to_vec(),
+        [head(3, 1, 9, 4)].concat(),
+    ] {
+        assert_eq!(parsed(message.clone()).unwrap_err().kind(), Kind::DataLoss, "{message:?}");
+    }
+}
+
+#[test]
+fn too_many_swaps_are_refused() {
+    let pair = StoredType::Compound {
+        size: 6,
+        fields: [("a", 0, 2), ("b", 2, 4)]
+            .map(|(name, offset, size)| crate::format::hdf5::stored_type::StoredField {
+                name: name.into(),
+                offset,
+                stored: StoredType::Integer { size, signed: true, big_endian: true },
+            })
+            .to_vec(),
+    };
+    let array = |length| StoredType::Array { element: Box::new(pair.clone()), dimensions: vec![length] };
+    assert_eq!(array(3).swaps().unwrap()[4], Swap { offset: 12, width: 2, count: 1 });
+    assert!(matches!(array(3).data_type(), DataType::FixedArray { .. }));
+    assert!(array(100_000).data_type().name().contains("big-endian compound"));
+}
+
+proptest! {
+    #[test]
+    fn noise_is_parsed_or_refused(class in 0_u8..12, flags in 0_u32..600, size in 0_u32..40, rest in proptest::collection::vec(0_u8..40, 0..80)) {
+        if let Ok(stored) = parse(Bytes::from([head(class, 1 + (flags % 3) as u8, flags, size), rest].concat())) {
+            prop_assert_eq!(stored.size().unwrap(), u64::from(size));
+            stored.data_type();
+        }
+    }
+}
