@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use serde_json::json;
-
 use super::axis_table::FrameTable;
 use super::listing;
 use crate::error::{Error, Result, ResultExt};
@@ -25,6 +23,7 @@ use crate::read::joined::JoinedAnswer;
 use crate::read::memory::MemoryAnswer;
 use crate::read::nested::NestedAnswer;
 use crate::read::sparse::SparseAnswer;
+use crate::read::wide::WideAnswer;
 use crate::read::windowed::Windowed;
 use crate::select::axis::{AxisTable, NoTable, resolve};
 use crate::select::numpy;
@@ -235,13 +234,13 @@ impl Resolver<'_> {
         let element_shape = shape_after.get(1..).unwrap_or_default().to_vec();
         let columns = trailing.first().cloned();
         let reader = ColumnReader::new(tree, self.name(), column, trailing)?.behind(leading).shaped(&element_shape)?;
-        let answer = DenseAnswer::new(self.hierarchy.clone(), reader, rows.clone(), chunk_rows);
-        let answer = match (self.request.layout, columns) {
-            (Layout::Wide, Some(columns)) => answer.wide(&self.column_names(row_axis + 1, &columns).await?)?,
-            (Layout::Wide, None) => return Err(self.unserved_layout("one-dimensional")),
-            _ => answer,
+        let answer = Arc::new(DenseAnswer::new(self.hierarchy.clone(), reader, rows.clone(), chunk_rows));
+        let answer = match columns {
+            Some(columns) => self.spread(answer, row_axis + 1, &columns).await?,
+            None if self.request.layout == Layout::Wide => return Err(self.unserved_layout("one-dimensional")),
+            None => answer,
         };
-        let answer = self.joined(Arc::new(answer), row_axis, rows)?;
+        let answer = self.joined(answer, row_axis, rows)?;
         Ok(self.resolved(answer, shape_before, shape_after))
     }
 
@@ -257,6 +256,19 @@ impl Resolver<'_> {
             squeezed.iter_mut().take(1).for_each(|first| *first = false);
         }
         Ok(squeezed)
+    }
+
+    /// `answer` with one column per position of `columns` on dimension `axis`, when that is asked for.
+    async fn spread(
+        &self,
+        answer: Arc<dyn Windowed>,
+        axis: usize,
+        columns: &AxisSelection,
+    ) -> Result<Arc<dyn Windowed>> {
+        if self.request.layout != Layout::Wide {
+            return Ok(answer);
+        }
+        Ok(Arc::new(WideAnswer::new(answer, &self.column_names(axis, columns).await?)?))
     }
 
     /// Names of the selected columns on dimension `axis`, or their positions where it has no names.
@@ -275,7 +287,7 @@ impl Resolver<'_> {
         let form = if sparse.major == 0 { "stored by rows (CSR)" } else { "stored by columns (CSC)" };
         let dense = match (self.request.layout, sparse.major) {
             (Layout::Auto | Layout::Sparse, _) | (Layout::Rows, 0) => false,
-            (Layout::Dense, 0) => true,
+            (Layout::Dense | Layout::Wide, 0) => true,
             _ => return Err(self.unserved_layout(form)),
         };
         if self.request.squeeze {
@@ -291,8 +303,10 @@ impl Resolver<'_> {
         }
         let shape_after: Vec<u64> = selection.iter().map(AxisSelection::len).collect();
         let (major, minor) = (selection[major_axis].clone(), selection[1 - major_axis].clone());
+        let columns = selection[1].clone();
         let answer = SparseAnswer::new(self.hierarchy.clone(), sparse, self.name(), major.clone(), minor, dense)?;
-        let answer = self.joined(Arc::new(answer), major_axis, major)?;
+        let answer = self.spread(Arc::new(answer), 1, &columns).await?;
+        let answer = self.joined(answer, major_axis, major)?;
         Ok(self.resolved(answer, shape_before, shape_after))
     }
 
@@ -397,43 +411,5 @@ fn refuse_duplicates(names: &[String]) -> Result<()> {
     match names.iter().find(|name| !seen.insert(name.as_str())) {
         None => Ok(()),
         Some(name) => Err(Error::invalid(format!("column '{name}' is asked for twice"))),
-    }
-}
-
-/// What the selection of a request is, in one line of JSON: for the schema's metadata.
-pub(super) fn selection_summary(request: &SliceRequest) -> serde_json::Value {
-    let axis = |selectors: &[Selector]| selectors.iter().map(selector_summary).collect::<Vec<_>>();
-    let mut summary = serde_json::Map::new();
-    if !request.obs.is_empty() {
-        summary.insert("obs".into(), json!(axis(&request.obs)));
-    }
-    if !request.var.is_empty() {
-        summary.insert("var".into(), json!(axis(&request.var)));
-    }
-    if !request.axes.is_empty() {
-        summary.insert("axes".into(), json!(request.axes.iter().map(|one| axis(one)).collect::<Vec<_>>()));
-    }
-    let mut put = |name: &str, value: Option<serde_json::Value>| {
-        if let Some(value) = value {
-            summary.insert(name.to_owned(), value);
-        }
-    };
-    put("slice", request.numpy_slice.as_ref().map(|text| json!(text)));
-    put("where", request.filter.as_ref().map(|text| json!(text)));
-    put("limit", request.limit.map(|limit| json!(limit)));
-    put("offset", request.offset.map(|offset| json!(offset)));
-    serde_json::Value::Object(summary)
-}
-
-/// One selector; long lists are told by their length.
-fn selector_summary(selector: &Selector) -> serde_json::Value {
-    match selector {
-        Selector::All => json!({ "all": true }),
-        Selector::Slice { start, stop, step } => json!({ "slice": { "start": start, "stop": stop, "step": step } }),
-        Selector::Index(indices) => json!({ "index": { "count": indices.len() } }),
-        Selector::Integer(position) => json!({ "integer": position }),
-        Selector::Mask { bits, .. } => json!({ "mask": { "bytes": bits.len() } }),
-        Selector::Names(names) => json!({ "names": { "count": names.len() } }),
-        Selector::Where(text) => json!({ "where": text }),
     }
 }

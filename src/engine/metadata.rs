@@ -6,7 +6,8 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
 use serde_json::{Value, json};
 
-use super::hierarchy::{Resolved, selection_summary};
+use super::hierarchy::Resolved;
+use super::selection_summary::selection_summary;
 use crate::model::artifact::Artifact;
 use crate::model::request::SliceRequest;
 

@@ -30,6 +30,7 @@ mod open;
 mod options;
 mod prepare;
 mod register;
+mod selection_summary;
 mod slice;
 mod tabular;
 

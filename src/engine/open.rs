@@ -10,8 +10,8 @@ use crate::format::hdf5::Hdf5File;
 use crate::format::zarr::ZarrStore;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::model::index_store::IndexStore;
-use crate::storage::{PinnedStore, join_url};
 use crate::storage::reader::ObjectIdentity;
+use crate::storage::{ListedFile, PinnedStore, join_url};
 use crate::table::{self, Table, TableFile, TableOptions, TableSource};
 
 /// An artifact that is open.
@@ -73,7 +73,10 @@ impl Engine {
                 Ok(Opened::Hierarchy(Hierarchy::Hdf5(Arc::new(file))))
             }
             ArtifactKind::Zarr => {
-                let folder = self.storages.folder(&artifact.url).await?;
+                let folder = match artifact.files.as_slice() {
+                    [] => self.storages.folder(&artifact.url).await?,
+                    files => self.storages.pinned_folder(&artifact.url, &listed(files)).await?,
+                };
                 let indexes: Arc<dyn IndexStore> = Arc::clone(&self.registry) as _;
                 let identity = format!("{}\n{}", artifact.url, artifact.etag);
                 let store = ZarrStore::open(folder, &identity, indexes).await?;
@@ -113,6 +116,11 @@ impl Engine {
             hive: hive_values(&file.path),
         })
     }
+}
+
+fn listed(files: &[PinnedFile]) -> Vec<ListedFile> {
+    let file = |file: &PinnedFile| ListedFile { path: file.path.clone(), size: file.size, etag: file.etag.clone() };
+    files.iter().map(file).collect()
 }
 
 /// The `name=value` folders of a path below the artifact's URL, as written.

@@ -13,6 +13,10 @@ use crate::storage::{ListedFile, Location};
 /// Files that make a folder a zarr store.
 const ZARR_ROOTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
 
+/// zarr stores of more objects are not pinned object by object: the listing would be too long to keep
+/// and load with the artifact. Their version is still the digest of the listing.
+const MAX_PINNED_CHUNKS: usize = 20_000;
+
 impl Engine {
     /// Registers a URL; the same key with other content makes a new version, the same content changes
     /// nothing. The content is opened to learn its number of observations; content that cannot be
@@ -113,9 +117,12 @@ fn folder(url: &str, files: Vec<ListedFile>) -> Result<NewArtifact> {
     let size = files.iter().fold(0, |total: u64, file| total.saturating_add(file.size));
     let etag = digest(&files);
     let is_zarr = files.iter().any(|file| ZARR_ROOTS.contains(&file.path.as_str()));
+    let pinned = |file: ListedFile| PinnedFile { path: file.path, size: file.size, etag: file.etag };
     if is_zarr {
         let n_files = Some(files.len() as u64);
-        return Ok(NewArtifact { size, etag, n_files, kind: ArtifactKind::Zarr, ..NewArtifact::default() });
+        let files = if files.len() > MAX_PINNED_CHUNKS { Vec::new() } else { files };
+        let files = files.into_iter().map(pinned).collect();
+        return Ok(NewArtifact { size, etag, n_files, files, kind: ArtifactKind::Zarr, ..NewArtifact::default() });
     }
     let hidden = |file: &ListedFile| {
         let name = file.path.rsplit('/').next().unwrap_or(&file.path);
@@ -129,7 +136,6 @@ fn folder(url: &str, files: Vec<ListedFile>) -> Result<NewArtifact> {
             other.path
         )));
     }
-    let pinned = |file: ListedFile| PinnedFile { path: file.path, size: file.size, etag: file.etag };
     let size = shards.iter().fold(0, |total: u64, file| total.saturating_add(file.size));
     Ok(NewArtifact {
         size,

@@ -22,6 +22,8 @@ pub enum ChunkLocation {
     Object {
         /// Path below the artifact's root.
         path: String,
+        /// Size in bytes, where it is known without asking the store.
+        length: Option<u64>,
     },
     /// The bytes were in the metadata already (compact HDF5 datasets).
     Inline(Bytes),

@@ -59,8 +59,12 @@ pub fn requests(
                 };
                 ranges.push((range, index));
             }
-            ChunkLocation::Object { path } => {
-                let range = task.rows.as_ref().map(|rows| scale(rows, row_bytes(node)));
+            ChunkLocation::Object { path, length } => {
+                let range = match (&task.rows, length) {
+                    (None, length) => length.map(|length| 0..length),
+                    (Some(rows), Some(length)) => Some(part_of(node, rows, 0, *length)?),
+                    (Some(rows), None) => Some(scale(rows, row_bytes(node))),
+                };
                 requests.push(Request { object: Some(path.clone()), range, members: vec![(index, None)] });
             }
         }

@@ -1,10 +1,10 @@
-//! Answers for dense arrays: one Arrow row per row of the array, or one column per column.
+//! Answers for dense arrays: one Arrow row per row of the array.
 
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
-use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
+use arrow::array::Array;
+use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
 
@@ -13,7 +13,7 @@ use super::column::ColumnReader;
 use super::context::ReadContext;
 use super::to_arrow::arrow_error;
 use super::windowed::{Window, Windowed};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::format::Hierarchy;
 use crate::model::selection::AxisSelection;
 use crate::plan::window::windows;
@@ -26,31 +26,13 @@ pub struct DenseAnswer {
     rows: AxisSelection,
     chunk_rows: u64,
     schema: SchemaRef,
-    wide: bool,
 }
 
 impl DenseAnswer {
     /// `rows` of `reader`'s array. `chunk_rows` are the rows of one stored chunk.
     pub fn new(hierarchy: Hierarchy, reader: ColumnReader, rows: AxisSelection, chunk_rows: u64) -> Self {
         let schema = Arc::new(Schema::new(vec![reader.field.clone()]));
-        Self { hierarchy, reader, rows, chunk_rows, schema, wide: false }
-    }
-
-    /// The same with one column per element of a row, named by `names`.
-    ///
-    /// # Errors
-    /// `InvalidArgument` when rows are no lists, or there are not as many names as elements.
-    pub fn wide(mut self, names: &[String]) -> Result<Self> {
-        let ArrowType::FixedSizeList(item, size) = self.reader.field.data_type() else {
-            return Err(Error::invalid("layout 'wide' needs an array of two dimensions"));
-        };
-        if names.len() as u64 != *size as u64 {
-            return Err(Error::invalid(format!("layout 'wide' has {size} columns but {} names", names.len())));
-        }
-        let fields: Vec<_> = names.iter().map(|name| Field::new(name, item.data_type().clone(), false)).collect();
-        self.schema = Arc::new(Schema::new(fields));
-        self.wide = true;
-        Ok(self)
+        Self { hierarchy, reader, rows, chunk_rows, schema }
     }
 
     fn selection(&self, rows: &Range<u64>) -> Vec<AxisSelection> {
@@ -91,9 +73,8 @@ impl Windowed for DenseAnswer {
         let rows = self.rows.part(window.rows.start, window.rows.end - window.rows.start);
         let array = self.reader.read(context, &self.hierarchy, &rows, Caching::Bypass).await?;
         let count = array.len();
-        let columns = if self.wide { split_columns(&array)? } else { vec![array] };
         let options = RecordBatchOptions::new().with_row_count(Some(count));
-        RecordBatch::try_new_with_options(self.schema(), columns, &options).map_err(arrow_error)
+        RecordBatch::try_new_with_options(self.schema(), vec![array], &options).map_err(arrow_error)
     }
 
     async fn plan(&self, context: &ReadContext, window: Window) -> Result<Vec<(String, ArrayPlan)>> {
@@ -101,17 +82,4 @@ impl Windowed for DenseAnswer {
         let selection = self.selection(&window.rows);
         Ok(vec![(path.to_owned(), plan_array(context, &self.hierarchy, path, &selection).await?)])
     }
-}
-
-/// The columns of an array of equally long lists.
-fn split_columns(lists: &ArrayRef) -> Result<Vec<ArrayRef>> {
-    let lists = lists.as_fixed_size_list_opt().ok_or_else(|| Error::internal("rows of a wide answer are no lists"))?;
-    let width = lists.value_length() as u64;
-    let rows = lists.len() as u64;
-    (0..width)
-        .map(|column| {
-            let places = UInt64Array::from_iter_values((0..rows).map(|row| row * width + column));
-            arrow::compute::take(lists.values(), &places, None).map_err(arrow_error)
-        })
-        .collect()
 }

@@ -17,4 +17,5 @@ pub mod nested;
 pub mod scatter;
 pub mod sparse;
 pub mod to_arrow;
+pub mod wide;
 pub mod windowed;

@@ -20,6 +20,7 @@ mod meter;
 mod metered_store;
 mod options;
 mod pin;
+mod pinned_folder;
 mod pinned_object;
 mod pinned_store;
 pub mod reader;

@@ -49,11 +49,27 @@ pub trait RangeReader: Debug + Send + Sync {
     async fn read_cached(&self, range: Range<u64>) -> Result<Bytes>;
 }
 
+/// What is known of an object without asking the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// Nothing.
+    Nothing,
+    /// There is no such object.
+    Absent,
+    /// Its size in bytes.
+    Size(u64),
+}
+
 /// Reads objects below one folder-like root.
 #[async_trait]
 pub trait FolderReader: Debug + Send + Sync {
     /// URL of the root without secrets.
     fn url(&self) -> &str;
+
+    /// What is known of the object at `path` below the root without asking the store.
+    fn known(&self, _path: &str) -> Known {
+        Known::Nothing
+    }
 
     /// The object at `path` below the root, or the given range of it; `None` when there is no such
     /// object. A store error is never taken for a missing object.

@@ -14,10 +14,11 @@ use super::block_cache::BlockCache;
 use super::failure::error_of;
 use super::folder::Folder;
 use super::local_guard::LocalGuard;
-use super::location::{StorageUrl, absolute_url, joined, redact};
+use super::location::{StorageUrl, absolute_url, join_url, joined, redact};
 use super::meter::Meter;
 use super::metered_store::MeteredStore;
 use super::options::StorageOptions;
+use super::pinned_folder::PinnedFolder;
 use super::pinned_object::PinnedObject;
 use super::reader::{FolderReader, ObjectIdentity, RangeReader};
 use super::requests::Requests;
@@ -278,6 +279,23 @@ impl Storages {
     pub async fn folder(&self, url: &str) -> Result<Arc<dyn FolderReader>> {
         let Location { store, path, url, .. } = self.resolve(url)?;
         Ok(Arc::new(Folder { url, store, path, options: Arc::clone(&self.options) }))
+    }
+
+    /// A reader of exactly `files` below `url`, each in its listed version. Asks the store nothing yet.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub async fn pinned_folder(&self, url: &str, files: &[ListedFile]) -> Result<Arc<dyn FolderReader>> {
+        let Location { url, .. } = self.resolve(url)?;
+        let mut objects = HashMap::with_capacity(files.len());
+        for file in files {
+            let Location { store, path, url, .. } = self.resolve(&join_url(&url, &file.path)?)?;
+            let identity = ObjectIdentity { url, etag: file.etag.clone(), version: None, size: file.size };
+            let (cache, options) = (Arc::clone(&self.cache), Arc::clone(&self.options));
+            let object = PinnedObject { identity: Arc::new(identity), store, path, cache, options };
+            objects.insert(file.path.clone(), object);
+        }
+        Ok(Arc::new(PinnedFolder { url, objects }))
     }
 
     fn connect(&self, parsed: &StorageUrl, url: &str, options: &BTreeMap<String, String>) -> Result<MeteredStore> {

@@ -51,7 +51,6 @@ NAMED = [
     ("unknown collection", {"collection": "sharded_parquet_colection"}, NOT_FOUND, ["sharded_parquet_colection"]),
     ("unknown version", {"key": PBMC, "version": "7"}, NOT_FOUND, ["7"]),
     ("unknown node", {"key": PBMC, "node": "obsm/X_tsne"}, NOT_FOUND, ["X_tsne", "X_umap"]),
-    ("a group of arrays", {"key": PBMC, "node": "obsm"}, (NOT_FOUND, UNIMPLEMENTED, INVALID), ["obsm"]),
     ("unknown column of obs", {"key": PBMC, "node": "obs", "columns": ["cell_tpye"]}, NOT_FOUND, ["cell_tpye"]),
     ("unknown column of a table", {"key": "sharded_parquet", "columns": ["louvian"]}, NOT_FOUND, ["louvian"]),
     ("unknown column in with_obs", x(with_obs=["cell_tpye"]), NOT_FOUND, ["cell_tpye"]),
@@ -65,10 +64,10 @@ NAMED = [
     ("step of zero", x(obs={"slice": {"step": 0}}), INVALID, ["step"]),
     ("mask of the wrong length", x(obs={"mask": [True] * 69}), INVALID, ["69", "70"]),
     ("where that does not parse", x(obs={"where": "percent_mito <="}), INVALID, ["percent_mito <="]),
-    ("where that is not boolean", x(obs={"where": "n_genes + 1"}), INVALID, ["n_genes + 1", "bool"]),
+    ("where that is not boolean", x(obs={"where": "n_genes + 1"}), INVALID, ["n_genes + 1", "Boolean"]),
     ("where with a statement", x(obs={"where": "true; DROP TABLE artifact"}), INVALID, []),
     ("where with a subquery", x(obs={"where": "n_genes IN (SELECT 1)"}), (INVALID, UNIMPLEMENTED), []),
-    ("where on a table that is not boolean", {"key": "sharded_parquet", "where": "n_genes"}, INVALID, ["bool"]),
+    ("where on a table that is not boolean", {"key": "sharded_parquet", "where": "n_genes"}, INVALID, ["Boolean"]),
     ("where on a table that does not parse", {"key": "sharded_parquet", "where": "n_genes >>>= 1"}, INVALID, []),
     ("too many axes", {"key": PBMC, "node": "X", "slice": "1,2,3"}, INVALID, ["3", "2"]),
     ("too many axes of 1-D", {"key": "lndb-storage/testfile.hdf5", "node": "mydataset", "slice": ":,:"}, INVALID, []),
@@ -132,7 +131,7 @@ def test_huge_ticket_is_refused(client):
         client.reader(flight.Ticket(names)).read_all()
 
 
-@pytest.mark.parametrize("name", ["describe", "tree", "explain", "search", "label"])
+@pytest.mark.parametrize("name", ["describe", "tree", "explain", "search"])
 @pytest.mark.parametrize("body", [b"{", b"[]", b'{"nope": 1}'], ids=["broken", "no object", "unknown field"])
 def test_malformed_action(client, name, body):
     with pytest.raises(INVALID):
@@ -163,7 +162,7 @@ class TestBadFiles:
             assert "panicked" not in message
         else:
             with pytest.raises((*DATA_LOSS, INVALID, UNIMPLEMENTED)) as caught:
-                client.direct({"key": key, "node": "X"})
+                client.direct({"key": key} if key.endswith(".parquet") else {"key": key, "node": "X"})
             message = str(caught.value)
         assert key.rsplit("/", 1)[-1] in message
         assert any(word in message.lower() for word in words), message
@@ -185,7 +184,7 @@ class TestBadFiles:
         content = bytearray((stack.NOTEBOOK / "variants.h5ad").read_bytes())
         for position in range(96, 4096, 61):
             content[position] ^= 0x5A
-        words = ["hdf5", "corrupt", "invalid", "truncated", "unsupported"]
+        words = ["no object header", "corrupt"]
         self.refused(notebook, client, "bad/noise.h5ad", bytes(content), words)
 
     def test_text_named_parquet(self, notebook, client):

@@ -291,7 +291,10 @@ class TestActions:
         made = client.action("register", {"url": f"s3://{stack.BUCKET}/{key}", "key": key, "labels": ["copy"]})
         assert made["key"] == key and len(made["uid"]) == 20
         assert client.info((key, "X")).total_records == 70
-        client.action("create_collection", {"key": "written", "artifacts": [stack.shard_key(3), stack.shard_key(2)]})
+        shards = [stack.shard_key(3), stack.shard_key(2)]
+        for shard in shards:
+            client.action("register", {"url": f"s3://{stack.BUCKET}/{shard}", "key": shard})
+        client.action("create_collection", {"key": "written", "artifacts": shards})
         assert client.get({"collection": "written"}).num_rows == 7 + 10
         client.action("label", {"key": key, "labels": ["blood"]})
         assert [info.descriptor.path[0].decode() for info in client.listed(label="copy")] == [key]

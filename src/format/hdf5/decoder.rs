@@ -72,7 +72,7 @@ impl Hdf5Decoder {
             (None, ChunkLocation::Range { offset, .. }) => {
                 return Err(Error::internal(format!("the chunk at byte {offset} of '{}' was not read", self.path)));
             }
-            (_, ChunkLocation::Object { path }) => {
+            (_, ChunkLocation::Object { path, .. }) => {
                 return Err(Error::internal(format!("an HDF5 chunk is no object '{path}' of its own")));
             }
         };

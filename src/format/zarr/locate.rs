@@ -1,4 +1,5 @@
-//! Where chunks lie: the key of each is computed, nothing is read.
+//! Where chunks lie: the key of each is computed, nothing is read. A chunk that the listing of the store
+//! does not have was never written.
 
 use serde_json::Value;
 use zarrs::array::ChunkKeyEncoding;
@@ -10,6 +11,7 @@ use super::codec::version;
 use crate::error::{Error, Result};
 use crate::model::chunk::{ChunkLocation, ChunkPosition};
 use crate::model::tree::{ArrayNode, join, normalise};
+use crate::storage::reader::{FolderReader, Known};
 
 /// The objects of the chunks at `positions` of the array at `path`, in the same order. For a sharded
 /// array a position is that of a shard.
@@ -17,7 +19,12 @@ use crate::model::tree::{ArrayNode, join, normalise};
 /// # Errors
 /// `OutOfRange` for a position outside the grid, `Unimplemented` for a key encoding that is not
 /// known.
-pub(super) fn locate(path: &str, array: &ArrayNode, positions: &[ChunkPosition]) -> Result<Vec<ChunkLocation>> {
+pub(super) fn locate(
+    path: &str,
+    array: &ArrayNode,
+    positions: &[ChunkPosition],
+    store: &dyn FolderReader,
+) -> Result<Vec<ChunkLocation>> {
     let encoding = key_encoding(path, array)?;
     let grid = array.grid();
     let folder = normalise(path);
@@ -28,7 +35,12 @@ pub(super) fn locate(path: &str, array: &ArrayNode, positions: &[ChunkPosition])
                 "chunk {position:?} of array '{path}' is outside its grid of {grid:?} chunks"
             )));
         }
-        Ok(ChunkLocation::Object { path: join(&folder, encoding.encode(position).as_str()) })
+        let path = join(&folder, encoding.encode(position).as_str());
+        Ok(match store.known(&path) {
+            Known::Absent => ChunkLocation::Missing,
+            Known::Size(length) => ChunkLocation::Object { path, length: Some(length) },
+            Known::Nothing => ChunkLocation::Object { path, length: None },
+        })
     };
     positions.iter().map(location).collect()
 }

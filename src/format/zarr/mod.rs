@@ -77,7 +77,7 @@ impl ZarrStore {
     /// # Errors
     /// As there, and `OutOfRange` for a position outside the grid.
     pub fn locate(&self, path: &str, positions: &[ChunkPosition]) -> Result<Vec<ChunkLocation>> {
-        locate::locate(path, self.tree.array(path)?, positions)
+        locate::locate(path, self.tree.array(path)?, positions, self.folder.as_ref())
     }
 
     /// See [`super::Hierarchy::decoder`].

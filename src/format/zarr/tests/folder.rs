@@ -144,7 +144,7 @@ pub(super) fn positions(grid: &[u64]) -> Vec<ChunkPosition> {
 /// The bytes of one chunk as the pipeline fetches them.
 pub(super) async fn fetch(store: &ZarrStore, path: &str, position: &[u64]) -> Result<Option<Bytes>> {
     match store.locate(path, &[position.to_vec()])?.remove(0) {
-        ChunkLocation::Object { path } => store.folder().read(&path, None).await,
+        ChunkLocation::Object { path, .. } => store.folder().read(&path, None).await,
         other => panic!("{other:?}"),
     }
 }
