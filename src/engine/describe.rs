@@ -91,7 +91,7 @@ async fn describe_table(table: &Table) -> Result<Value> {
     let columns: Vec<_> = schema.fields().iter().map(column).collect();
     Ok(with_kind(
         "table",
-        json!({ "columns": columns, "n_files": table.file_count(), "n_rows": table.count_rows().await? }),
+        json!({ "schema": columns, "n_files": table.file_count(), "n_rows": table.count_rows().await? }),
     ))
 }
 

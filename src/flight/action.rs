@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::entry::{artifact_json, entry_json};
+use super::json::object;
 use super::list::criteria;
 use crate::engine::{Criteria, Engine, Entry, Registration};
 use crate::error::{Error, Result};
@@ -124,7 +125,7 @@ pub(super) async fn run(engine: &Arc<Engine>, call: Call) -> Result<Vec<Value>> 
 }
 
 fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    serde_json::from_slice(body).map_err(|error| Error::invalid(format!("body: {error}")))
+    object("body", body)
 }
 
 fn target(body: &[u8]) -> Result<Source> {

@@ -7,8 +7,9 @@ use arrow_flight::{FlightDescriptor, FlightInfo};
 
 use super::entry::entry_json;
 use super::info::endpoint;
+use super::json::object;
 use crate::engine::{Criteria, Entry};
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::request::{SliceRequest, Source};
 use crate::ticket::ServerTicket;
 
@@ -20,7 +21,7 @@ pub(super) fn criteria(expression: &[u8]) -> Result<Criteria> {
     if expression.iter().all(u8::is_ascii_whitespace) {
         return Ok(Criteria::default());
     }
-    serde_json::from_slice(expression).map_err(|error| Error::invalid(format!("criteria: {error}")))
+    object("criteria", expression)
 }
 
 /// The info of one entry: its descriptor, a ticket for its default node, and its record as

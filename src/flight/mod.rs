@@ -20,6 +20,7 @@ pub mod entry;
 mod get;
 mod guard;
 mod info;
+mod json;
 mod list;
 mod service;
 mod size;

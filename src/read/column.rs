@@ -141,7 +141,15 @@ fn element_type(tree: &Tree, column: &Column) -> Result<ArrowType> {
             let value = arrow_type(&tree.array(categories)?.data_type)?;
             Ok(ArrowType::Dictionary(Box::new(key), Box::new(value)))
         }
-        _ => arrow_type(&column.stored_type(tree)?).with_context(|| format!("'{}'", column.main_path())),
+        _ => {
+            let stored = column.stored_type(tree)?;
+            // A field's sub-array counts as dimensions of the column (`Column::shape`).
+            let element = match (&stored, column) {
+                (DataType::FixedArray { element, .. }, Column::Field { .. }) => element,
+                _ => &stored,
+            };
+            arrow_type(element).with_context(|| format!("'{}'", column.main_path()))
+        }
     }
 }
 

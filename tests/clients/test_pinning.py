@@ -64,11 +64,21 @@ class TestReplaced:
         key = "pinning/store.zarr"
         notebook.register(key, source=stack.NOTEBOOK / "variants_v2.zarr")
         ticket = client.info((key, "obsm/X_umap")).endpoints[0].ticket
-        metadata = (notebook.bucket / key / ".zmetadata").read_bytes()
-        notebook.put(f"{key}/.zmetadata", metadata + b"\n")
-        fresh = Client(notebook.serve().uri)
-        with pytest.raises((pyarrow.ArrowInvalid, flight.FlightError)):
-            fresh.reader(ticket).read_all()
+        (chunk,) = (notebook.bucket / key / "obsm/X_umap").glob("0*")
+        notebook.put(f"{key}/obsm/X_umap/{chunk.name}", chunk.read_bytes()[:-1] + b"?")
+        for asked in (client, Client(notebook.serve().uri)):
+            with pytest.raises(pyarrow.ArrowInvalid, match=f"X_umap/{chunk.name}.*changed"):
+                asked.reader(ticket).read_all()
+        assert client.get((key, "obsm/X_pca")).num_rows == 200, "the other arrays are as they were"
+
+    def test_chunk_of_a_zarr_store_that_is_gone(self, notebook, client):
+        """Registered and then deleted is an error, never a fill value."""
+        key = "pinning/gone.zarr"
+        notebook.register(key, source=stack.NOTEBOOK / "variants_v2.zarr")
+        (chunk,) = (notebook.bucket / key / "obsm/X_umap").glob("0*")
+        chunk.unlink()
+        with pytest.raises(KeyError, match=f"X_umap/{chunk.name}"):
+            client.get((key, "obsm/X_umap"))
 
 
 class TestVersions:
