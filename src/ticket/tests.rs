@@ -192,6 +192,15 @@ fn paths() {
     refused(for_path(&["", "X"]), Kind::InvalidArgument, &["empty key"]);
 }
 
+#[test]
+fn the_requests_of_the_documentation_are_read() {
+    let blocks = include_str!("../../docs/wire.md").split("```json request\n").skip(1);
+    let requests: Vec<_> = blocks.map(|block| decode(block.split("```").next().unwrap()).unwrap()).collect();
+    assert_eq!(requests.len(), 4);
+    assert_eq!(requests[0].axes.len(), 2);
+    assert_eq!(requests[1].axes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 0]);
+}
+
 fn any_selector() -> impl Strategy<Value = Selector> {
     prop_oneof![
         Just(Selector::All),
