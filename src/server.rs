@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::engine::Engine;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::flight::{Service, Settings, Transport, serve};
 
 /// How long connections may take to close after their streams were ended by force.
@@ -59,6 +59,10 @@ pub(crate) async fn drain<Serving: Future<Output = Result<()>>>(
     stop.cancel();
     match tokio::time::timeout(CLOSE_TIME, serving).await {
         Ok(result) => result,
-        Err(_) => Err(Error::unavailable("connections did not close in time and were dropped")),
+        Err(_) => {
+            // Their tasks end with the runtime.
+            tracing::warn!("some connections did not close");
+            Ok(())
+        }
     }
 }

@@ -92,7 +92,12 @@ enum Command {
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
     let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
-        Ok(runtime) => runtime.block_on(dispatch(cli)),
+        Ok(runtime) => {
+            let result = runtime.block_on(dispatch(cli));
+            // Work that nobody waits for any more must not hold the process.
+            runtime.shutdown_background();
+            result
+        }
         Err(error) => Err(Error::internal("the runtime could not be started").with_source(error)),
     };
     match result {

@@ -11,6 +11,10 @@ use super::size::array_size;
 use super::split::largest;
 use crate::error::{Error, Result};
 
+/// Largest dictionary that is sent, in bytes. The tracker compares each piece with those before it,
+/// so that the work grows with the square of the pieces.
+const LARGEST_DICTIONARY: usize = 256 << 20;
+
 /// Remembers which large dictionary each column has sent.
 #[derive(Debug, Default)]
 pub(super) struct LargeDictionaries {
@@ -22,7 +26,8 @@ impl LargeDictionaries {
     /// no dictionary is larger than `limit` bytes and new.
     ///
     /// # Errors
-    /// `ResourceExhausted` when a nested dictionary is larger than a message.
+    /// `ResourceExhausted` when a nested dictionary is larger than a message, or one of a column
+    /// larger than [`LARGEST_DICTIONARY`].
     pub(super) fn pieces(&mut self, batch: &RecordBatch, limit: usize) -> Result<Vec<RecordBatch>> {
         let mut ends: HashMap<usize, Vec<usize>> = HashMap::new();
         for (number, column) in batch.columns().iter().enumerate() {
@@ -31,8 +36,15 @@ impl LargeDictionaries {
                 continue;
             };
             let values = column.as_any_dictionary().values();
-            if array_size(values.as_ref(), 0, values.len()) <= limit || self.is_sent(number, values) {
+            let size = array_size(values.as_ref(), 0, values.len());
+            if size <= limit || self.is_sent(number, values) {
                 continue;
+            }
+            if size > LARGEST_DICTIONARY {
+                let name = batch.schema_ref().field(number).name();
+                return Err(Error::resource_exhausted(format!(
+                    "column '{name}' has a dictionary of {size} bytes, the limit is {LARGEST_DICTIONARY}"
+                )));
             }
             ends.insert(number, piece_ends(values.as_ref(), limit));
             self.sent.insert(number, ArrayRef::clone(values));

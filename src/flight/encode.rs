@@ -18,10 +18,13 @@ use futures::StreamExt;
 use futures::stream;
 
 use super::dictionary::LargeDictionaries;
-use super::size::check_schema;
+use super::size::{check_schema, message_size};
 use super::split::{MessageLimits, fitting_rows};
 use crate::engine::BatchStream;
 use crate::error::{Error, Result};
+
+/// Largest single row, in bytes: protobuf ends at 2 GiB.
+const LARGEST_ROW: usize = 1 << 30;
 
 /// The messages of an answer: its schema at once, then the batches as they come. Dropping it drops
 /// `batches`.
@@ -34,7 +37,7 @@ pub(super) fn messages(
     limits: MessageLimits,
 ) -> Result<impl Stream<Item = Result<FlightData>> + Send + use<>> {
     let (encoder, first) = Encoder::new(schema, limits)?;
-    let remaining = Remaining { encoder, batches, current: None, ready: Vec::new() };
+    let remaining = Remaining { encoder, batches, current: None, cut: Vec::new(), ready: Vec::new() };
     Ok(stream::once(std::future::ready(Ok(first))).chain(stream::try_unfold(remaining, Remaining::next)))
 }
 
@@ -42,10 +45,20 @@ pub(super) fn messages(
 struct Remaining {
     encoder: Encoder,
     batches: BatchStream,
-    /// A batch and its first row that is not yet encoded.
+    /// A batch and its first row that is not yet cut off.
     current: Option<(RecordBatch, usize)>,
+    /// What is cut off: pieces of large dictionaries, then rows; the next one last.
+    cut: Vec<Cut>,
     /// Encoded messages, the next one last.
     ready: Vec<FlightData>,
+}
+
+/// A part of a batch that is encoded at once.
+enum Cut {
+    /// No rows, only dictionaries that grow.
+    Dictionaries(RecordBatch),
+    /// Rows that fit into a message.
+    Rows(RecordBatch),
 }
 
 impl Remaining {
@@ -54,18 +67,20 @@ impl Remaining {
             if let Some(message) = self.ready.pop() {
                 return Ok(Some((message, self)));
             }
-            if let Some((batch, start)) = self.current.take()
-                && start < batch.num_rows()
+            if let Some(cut) = self.cut.pop() {
+                self.ready = self.encoder.encode(&cut)?;
+                self.ready.reverse();
+            } else if let Some((batch, start)) = self.current.take().filter(|(batch, start)| *start < batch.num_rows())
             {
                 let rows = fitting_rows(&batch, start, self.encoder.limits);
-                self.ready = self.encoder.encode(&batch.slice(start, rows))?;
-                self.ready.reverse();
+                self.cut = self.encoder.cut(&batch, start, rows)?;
+                self.cut.reverse();
                 self.current = Some((batch, start + rows));
-                continue;
-            }
-            match self.batches.next().await {
-                None => return Ok(None),
-                Some(batch) => self.current = Some((self.encoder.check(batch?)?, 0)),
+            } else {
+                match self.batches.next().await {
+                    None => return Ok(None),
+                    Some(batch) => self.current = Some((self.encoder.check(batch?)?, 0)),
+                }
             }
         }
     }
@@ -115,20 +130,29 @@ impl Encoder {
         )))
     }
 
-    /// The messages of a batch that fits into one: new dictionaries, then the batch.
-    fn encode(&mut self, batch: &RecordBatch) -> Result<Vec<FlightData>> {
-        let batch = compacted(batch)?;
-        let mut messages = Vec::new();
-        let growing = self.options.clone().with_dictionary_handling(DictionaryHandling::Delta);
-        for piece in self.dictionaries.pieces(&batch, self.limits.bytes)? {
-            let (dictionaries, _) = self.run(&piece, &growing)?;
-            messages.extend(dictionaries.into_iter().map(flight_data));
+    /// The rows `start..start + rows`, after the pieces of large dictionaries that are new.
+    fn cut(&mut self, batch: &RecordBatch, start: usize, rows: usize) -> Result<Vec<Cut>> {
+        let size = message_size(batch, start, rows);
+        if size > LARGEST_ROW {
+            return Err(Error::resource_exhausted(format!(
+                "row {start} of a batch has {size} bytes, the limit of a message is {LARGEST_ROW}"
+            )));
         }
-        let options = self.options.clone();
-        let (dictionaries, data) = self.run(&batch, &options)?;
-        messages.extend(dictionaries.into_iter().map(flight_data));
-        messages.push(flight_data(data));
-        Ok(messages)
+        let part = compacted(&batch.slice(start, rows))?;
+        let pieces = self.dictionaries.pieces(&part, self.limits.dictionary_bytes)?;
+        Ok(pieces.into_iter().map(Cut::Dictionaries).chain([Cut::Rows(part)]).collect())
+    }
+
+    /// The messages of a part: dictionaries that are new, then the rows.
+    fn encode(&mut self, cut: &Cut) -> Result<Vec<FlightData>> {
+        let (batch, handling) = match cut {
+            Cut::Dictionaries(batch) => (batch, DictionaryHandling::Delta),
+            Cut::Rows(batch) => (batch, DictionaryHandling::Resend),
+        };
+        let options = self.options.clone().with_dictionary_handling(handling);
+        let (dictionaries, rows) = self.run(batch, &options)?;
+        let rows = matches!(cut, Cut::Rows(_)).then_some(rows);
+        Ok(dictionaries.into_iter().chain(rows).map(flight_data).collect())
     }
 
     fn run(&mut self, batch: &RecordBatch, options: &IpcWriteOptions) -> Result<(Vec<EncodedData>, EncodedData)> {

@@ -11,7 +11,13 @@ pub(super) struct MessageLimits {
     pub(super) bytes: usize,
     /// Most rows.
     pub(super) rows: usize,
+    /// Largest dictionary message in bytes. It does not follow what a request asks for: the cost of
+    /// a dictionary in pieces grows with their number.
+    pub(super) dictionary_bytes: usize,
 }
+
+/// Room for the header of a dictionary message.
+const DICTIONARY_HEADER: u64 = 4096;
 
 impl MessageLimits {
     /// The server's size, narrowed by what a request asks for. A request cannot ask for more than
@@ -21,6 +27,7 @@ impl MessageLimits {
         Self {
             bytes: whole(asked_bytes.unwrap_or(default).min(largest)),
             rows: asked_rows.map_or(usize::MAX, whole).max(1),
+            dictionary_bytes: whole(largest.saturating_sub(DICTIONARY_HEADER)).max(1),
         }
     }
 }

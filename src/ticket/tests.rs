@@ -192,6 +192,26 @@ fn paths() {
     refused(for_path(&["", "X"]), Kind::InvalidArgument, &["empty key"]);
 }
 
+#[test]
+fn the_requests_of_the_documentation_are_read() {
+    let blocks = include_str!("../../docs/wire.md").split("```json request\n").skip(1);
+    let requests: Vec<_> = blocks.map(|block| decode(block.split("```").next().unwrap()).unwrap()).collect();
+    assert_eq!(requests.len(), 4);
+    assert_eq!(requests[0].axes.len(), 2);
+    assert_eq!(requests[1].axes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 0]);
+}
+
+#[test]
+fn a_key_of_any_length_is_not_taken_for_json() {
+    // A newline is the tag of the key; a length of 123 is the byte `{`, others are spaces.
+    for length in 1..400 {
+        for begin in ["k", "{"] {
+            let request = keyed(&format!("{begin}{}", "k".repeat(length - 1)));
+            assert_eq!(decode_command(&encode_request(&request), MAX_TICKET_BYTES).unwrap(), request, "{length}");
+        }
+    }
+}
+
 fn any_selector() -> impl Strategy<Value = Selector> {
     prop_oneof![
         Just(Selector::All),
@@ -265,13 +285,6 @@ proptest! {
         let bytes = ticket.encode();
         prop_assert!(bytes.starts_with(SERVER_TICKET_PREFIX));
         prop_assert_eq!(decode_ticket(&bytes, MAX_TICKET_BYTES).unwrap(), Ticket::Server(ticket));
-    }
-
-    #[test]
-    fn a_key_of_any_length_is_not_taken_for_json(length in 1_usize..400) {
-        // A newline is the tag of the key, and a length of 123 is the byte `{`.
-        let request = keyed(&"k".repeat(length));
-        prop_assert_eq!(decode_command(&encode_request(&request), MAX_TICKET_BYTES).unwrap(), request);
     }
 
     #[test]

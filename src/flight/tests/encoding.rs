@@ -18,7 +18,7 @@ use crate::error::{Error, Kind, Result};
 use crate::flight::encode::messages;
 use crate::flight::split::MessageLimits;
 
-const WIDE: MessageLimits = MessageLimits { bytes: 2 << 20, rows: usize::MAX };
+const WIDE: MessageLimits = MessageLimits { bytes: 2 << 20, rows: usize::MAX, dictionary_bytes: 2 << 20 };
 
 fn run<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap().block_on(future)
@@ -84,7 +84,7 @@ fn a_row_that_is_larger_than_a_message_is_sent_alone() {
     let texts = [10, 5000, 10, 10].map(|length| "x".repeat(length));
     let batch =
         RecordBatch::try_from_iter([("t", Arc::new(StringArray::from_iter_values(texts)) as ArrayRef)]).unwrap();
-    let messages = encode(&batch.schema(), &[batch.clone()], MessageLimits { bytes: 2000, rows: usize::MAX }).unwrap();
+    let messages = encode(&batch.schema(), &[batch.clone()], MessageLimits { bytes: 2000, ..WIDE }).unwrap();
     assert_eq!(messages.iter().filter_map(rows).collect::<Vec<_>>(), [1, 1, 2]);
     check_pieces(&decode(&messages), &batch);
 }
@@ -119,7 +119,7 @@ fn dictionaries_are_sent_as_such_and_only_when_they_change() {
     let more: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "c"]));
     let batches =
         [categories(&few, [0, 1, 1, 0]), categories(&few, [1]), categories(&more, [2, 2]), categories(&few, [0])];
-    let messages = encode(&batches[0].schema(), &batches, MessageLimits { bytes: 2 << 20, rows: 2 }).unwrap();
+    let messages = encode(&batches[0].schema(), &batches, MessageLimits { rows: 2, ..WIDE }).unwrap();
     let shown: Vec<_> = messages.iter().map(|message| (is_delta(message), rows(message))).collect();
     let (dictionary, batch) = ((Some(false), None), |rows| (None, Some(rows)));
     let expected = [(None, None), dictionary, batch(2), batch(2), batch(1), dictionary, batch(2), dictionary, batch(1)];
@@ -136,12 +136,11 @@ fn a_dictionary_larger_than_a_message_grows_by_pieces() {
     let values: ArrayRef =
         Arc::new(StringArray::from_iter_values((0..3000).map(|number| format!("name {number:>20}"))));
     let batch = categories(&values, (0..3000).rev());
-    let limits = MessageLimits { bytes: 20_000, rows: usize::MAX };
+    let limits = MessageLimits { bytes: 20_000, dictionary_bytes: 19_000, ..WIDE };
     let messages = encode(&batch.schema(), &[batch.clone(), batch.slice(5, 10)], limits).unwrap();
     let deltas: Vec<_> = messages.iter().filter_map(is_delta).collect();
     assert!(deltas.len() >= 4 && !deltas[0] && deltas[1..].iter().all(|delta| *delta), "{deltas:?}");
-    // The values of dictionaries are within the limit, beside the small header of their message.
-    assert!(messages.iter().all(|message| message.data_body.len() <= limits.bytes));
+    assert!(messages.iter().all(|message| message.encoded_len() <= limits.bytes));
     let decoded = decode(&messages);
     let (last, first) = decoded.split_last().unwrap();
     check_pieces(first, &batch);
@@ -156,16 +155,16 @@ fn two_large_dictionaries_grow_together() {
     let (left, right) = (categories(&values(3000), 0..2000), categories(&values(1200), (0..1200).chain(0..800)));
     let names = [("left", left.column(0)), ("right", right.column(0))];
     let batch = RecordBatch::try_from_iter(names.map(|(name, column)| (name, ArrayRef::clone(column)))).unwrap();
-    let limits = MessageLimits { bytes: 20_000, rows: usize::MAX };
+    let limits = MessageLimits { bytes: 20_000, dictionary_bytes: 19_000, ..WIDE };
     let messages = encode(&batch.schema(), std::slice::from_ref(&batch), limits).unwrap();
-    assert!(messages.iter().all(|message| message.data_body.len() <= limits.bytes));
+    assert!(messages.iter().all(|message| message.encoded_len() <= limits.bytes));
     check_pieces(&decode(&messages), &batch);
 }
 
 #[test]
 fn a_nested_dictionary_larger_than_a_message_is_refused() {
-    let error =
-        encode(&zoo::batch(0).schema(), &[zoo::batch(50)], MessageLimits { bytes: 100, rows: usize::MAX }).unwrap_err();
+    let error = encode(&zoo::batch(0).schema(), &[zoo::batch(50)], MessageLimits { dictionary_bytes: 100, ..WIDE })
+        .unwrap_err();
     assert_eq!(error.kind(), Kind::ResourceExhausted);
     assert!(error.message().contains("'categories'") && error.message().contains("100"), "{error}");
 }
@@ -178,7 +177,7 @@ proptest! {
         rows_in in 1_usize..400, offset in 0_usize..20, bytes in 4_000_usize..60_000, most in 1_usize..300,
     ) {
         let batch = zoo::batch(rows_in + offset).slice(offset, rows_in);
-        let messages = encode(&batch.schema(), std::slice::from_ref(&batch), MessageLimits { bytes, rows: most }).unwrap();
+        let messages = encode(&batch.schema(), std::slice::from_ref(&batch), MessageLimits { bytes, rows: most, ..WIDE }).unwrap();
         for message in &messages {
             if let Some(rows) = rows(message) {
                 prop_assert!(rows as usize <= most);

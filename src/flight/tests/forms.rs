@@ -197,3 +197,16 @@ fn changes_need_permission_before_their_body_is_read() {
         assert_eq!(result.unwrap_err().kind(), expected, "{name}");
     }
 }
+
+#[test]
+fn the_bodies_of_the_documentation_are_read() {
+    let mut seen = Vec::new();
+    for block in include_str!("../../../docs/wire.md").split("```json action:").skip(1) {
+        let (name, body) = block.split("```").next().unwrap().split_once('\n').unwrap();
+        action::parse(name, body.as_bytes(), true, 1000).unwrap();
+        seen.push(name);
+    }
+    for (name, _) in ACTIONS {
+        assert!(seen.contains(&name), "{name} has no example");
+    }
+}

@@ -58,7 +58,9 @@ fn named(answer: &str) -> SliceRequest {
 }
 
 fn run(test: impl Future<Output = ()>) {
-    tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap().block_on(test);
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    // A stream that does not end is a failure, not a test that hangs.
+    runtime.block_on(async { tokio::time::timeout(Duration::from_secs(60), test).await }).unwrap();
 }
 
 impl Running {

@@ -87,7 +87,7 @@ proptest! {
     #[test]
     fn the_most_rows_that_fit(rows in 1_usize..200, bytes in 64_usize..200_000, most in 1_usize..250) {
         let batch = zoo::batch(rows);
-        let limits = MessageLimits { bytes, rows: most };
+        let limits = MessageLimits { bytes, rows: most, dictionary_bytes: 1 };
         let fits = |count: usize| super::super::size::message_size(&batch, 0, count) <= bytes;
         let naive = (1..=rows.min(most)).take_while(|count| fits(*count)).last().unwrap_or(1);
         prop_assert_eq!(fitting_rows(&batch, 0, limits), naive);
@@ -101,9 +101,10 @@ proptest! {
 
 #[test]
 fn requests_narrow_the_limits_and_never_widen_them() {
-    let limits = |bytes, rows| MessageLimits::new(2000, 3500, bytes, rows);
-    assert_eq!(limits(None, None), MessageLimits { bytes: 2000, rows: usize::MAX });
-    assert_eq!(limits(Some(3000), Some(7)), MessageLimits { bytes: 3000, rows: 7 });
-    assert_eq!(limits(Some(1), None), MessageLimits { bytes: 1, rows: usize::MAX });
-    assert_eq!(limits(Some(1 << 40), None).bytes, 3500);
+    let limits = |bytes, rows| MessageLimits::new(20_000, 35_000, bytes, rows);
+    let expected = |bytes, rows| MessageLimits { bytes, rows, dictionary_bytes: 35_000 - 4096 };
+    assert_eq!(limits(None, None), expected(20_000, usize::MAX));
+    assert_eq!(limits(Some(30_000), Some(7)), expected(30_000, 7));
+    assert_eq!(limits(Some(1), None), expected(1, usize::MAX));
+    assert_eq!(limits(Some(1 << 40), None), expected(35_000, usize::MAX));
 }
