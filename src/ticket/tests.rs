@@ -226,6 +226,10 @@ fn any_selector() -> impl Strategy<Value = Selector> {
     ]
 }
 
+fn any_selectors() -> impl Strategy<Value = Vec<Selector>> {
+    prop::collection::vec(any_selector(), 0..3)
+}
+
 fn any_source() -> impl Strategy<Value = Source> {
     // No key begins with a quote: see `is_json`.
     prop_oneof![
@@ -240,7 +244,8 @@ prop_compose! {
     fn any_request()(
         source in any_source(),
         node in ".{0,40}",
-        axes in prop::collection::vec(prop::collection::vec(any_selector(), 0..3), 0..4),
+        (obs, var) in (any_selectors(), any_selectors()),
+        axes in prop::collection::vec(any_selectors(), 0..4),
         numpy_slice in any::<Option<String>>(),
         columns in any::<Option<Vec<String>>>(),
         filter in any::<Option<String>>(),
@@ -255,11 +260,13 @@ prop_compose! {
             (Just(bytes), prop::option::of(1_u64..))
         }),
     ) -> SliceRequest {
-        let numpy_slice = numpy_slice.filter(|_| axes.is_empty());
+        let named = !obs.is_empty() || !var.is_empty();
+        let axes = if named { Vec::new() } else { axes };
+        let numpy_slice = numpy_slice.filter(|_| axes.is_empty() && !named);
         let substrait_filter = substrait_filter.filter(|_| filter.is_none());
         let partitioning = if hive { Partitioning::Hive } else { Partitioning::None };
         SliceRequest {
-            source, node, axes, numpy_slice, columns, filter, substrait_filter, limit, offset, partitioning,
+            source, node, obs, var, axes, numpy_slice, columns, filter, substrait_filter, limit, offset, partitioning,
             with_obs, with_index, layout, squeeze, max_batch_bytes, max_batch_rows,
         }
     }
