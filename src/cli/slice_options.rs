@@ -84,13 +84,17 @@ impl SliceOptions {
     pub(super) fn request(&self) -> Result<SliceRequest> {
         let obs = selectors(&self.obs_where, &self.obs_names, self.rows.as_deref())?;
         let var = selectors(&self.var_where, &self.var_names, None)?;
-        let mut axes = vec![obs, var];
-        while axes.last().is_some_and(Vec::is_empty) {
-            axes.pop();
-        }
+        // Rows alone are those of any array; with other selectors they are AnnData's observations.
+        let by_position = self.obs_where.is_none() && self.obs_names.is_empty() && var.is_empty();
+        let (obs, axes) = match by_position {
+            true if !obs.is_empty() => (Vec::new(), vec![obs]),
+            _ => (obs, Vec::new()),
+        };
         Ok(SliceRequest {
             source: self.named.source(),
             node: self.node.clone().unwrap_or_default(),
+            obs,
+            var,
             axes,
             numpy_slice: self.slice.clone(),
             columns: self.columns.clone(),

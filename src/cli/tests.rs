@@ -43,19 +43,15 @@ fn options_say_a_request() {
     assert_eq!(
         request("k|X|--obs-where|a > 1|--rows|-5:|--var-names|A,B|--layout|wide|--limit|3"),
         SliceRequest {
-            axes: vec![
-                vec![Selector::Where("a > 1".into()), slice],
-                vec![Selector::Names(vec!["A".into(), "B".into()])]
-            ],
+            obs: vec![Selector::Where("a > 1".into()), slice.clone()],
+            var: vec![Selector::Names(vec!["A".into(), "B".into()])],
             layout: Layout::Wide,
             limit: Some(3),
             ..keyed()
         }
     );
-    assert_eq!(
-        request("k|X|--var-where|b|--hive|--with-index|--squeeze").axes,
-        [vec![], vec![Selector::Where("b".into())]]
-    );
+    assert_eq!(request("k|X|--var-where|b|--hive|--with-index|--squeeze").var, [Selector::Where("b".into())]);
+    assert_eq!(request("k|X|--rows|-5:"), SliceRequest { axes: vec![vec![slice]], ..keyed() });
     assert_eq!(request("k|--hive").partitioning, Partitioning::Hive);
     assert_eq!(request("k|--columns|a,b|--where|a = 1").columns, Some(vec!["a".into(), "b".into()]));
     assert_eq!(request("k|X|--slice|-3:, 1"), SliceRequest { numpy_slice: Some("-3:, 1".into()), ..keyed() });

@@ -42,6 +42,7 @@ keys! {
     "limits.memory_budget" => limits.memory_budget = |raw| within(raw, 1 << 20, u64::MAX)?,
     "limits.stream_memory" => limits.stream_memory = |raw| within(raw, 1 << 20, u64::MAX)?,
     "limits.requests_in_flight" => limits.requests_in_flight = |raw| raw.count(1)?,
+    "limits.memory_wait" => limits.memory_wait = |raw| raw.duration()?,
     "limits.requests_in_flight_per_stream" => limits.requests_in_flight_per_stream = |raw| raw.count(1)?,
     "limits.decode_threads" => limits.decode_threads = |raw| raw.count(0)?,
     "limits.block_cache_bytes" => limits.block_cache_bytes = |raw| raw.size()?,

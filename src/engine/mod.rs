@@ -88,15 +88,6 @@ pub struct Criteria {
     pub limit: Option<u64>,
 }
 
-/// An artifact as it was when a ticket was made.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Pin {
-    /// uid of the artifact.
-    pub uid: String,
-    /// Its ETag.
-    pub etag: String,
-}
-
 /// What a listing holds.
 #[derive(Clone, Debug)]
 pub enum Entry {

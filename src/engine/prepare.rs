@@ -3,9 +3,9 @@
 use std::sync::Arc;
 
 use super::slice::{Answer, Slice};
-use super::{Engine, Found, Pin, hierarchy, metadata};
+use super::{Engine, Found, hierarchy, metadata};
 use crate::error::{Error, Result, ResultExt};
-use crate::model::artifact::{Artifact, ArtifactKind};
+use crate::model::artifact::{Artifact, ArtifactKind, Pin};
 use crate::model::request::{SliceRequest, Source};
 
 impl Engine {

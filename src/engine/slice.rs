@@ -7,9 +7,9 @@ use arrow::datatypes::SchemaRef;
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
-use super::{BatchStream, Pin};
+use super::BatchStream;
 use crate::error::{Error, Result};
-use crate::model::artifact::Artifact;
+use crate::model::artifact::{Artifact, Pin};
 use crate::read::context::ReadContext;
 use crate::read::windowed::{self, Windowed};
 use crate::table::{ScanRequest, Table};

@@ -5,6 +5,9 @@ use super::{Engine, metadata};
 use crate::error::{Error, Result, ResultExt};
 use crate::model::artifact::Artifact;
 use crate::model::request::{Layout, Partitioning, SliceRequest};
+use crate::model::selection::AxisSelection;
+use crate::select::axis::{NoTable, resolve};
+use crate::select::numpy;
 use crate::table::ScanRequest;
 
 impl Engine {
@@ -24,17 +27,18 @@ impl Engine {
             },
             _ => self.table_of(&artifacts).await.with_context(|| format!("collection '{name}'"))?,
         };
+        let total = table.count_rows().await?;
+        let (offset, limit) = rows_of(request, total, &name).await?;
         let scan = ScanRequest {
             columns: request.columns.clone(),
             filter: request.filter.clone(),
-            limit: request.limit,
-            offset: request.offset,
+            limit,
+            offset,
             hive: request.partitioning == Partitioning::Hive,
             rows: None,
             batch_rows: None,
         };
         let plain = scan.filter.is_none();
-        let total = table.count_rows().await?;
         let rows = plain.then(|| {
             let left = total.saturating_sub(scan.offset.unwrap_or(0));
             scan.limit.map_or(left, |limit| left.min(limit))
@@ -63,6 +67,34 @@ impl Engine {
     }
 }
 
+/// Offset and limit of the rows that the request's axis, offset and limit leave together.
+async fn rows_of(request: &SliceRequest, total: u64, name: &str) -> Result<(Option<u64>, Option<u64>)> {
+    let axes = match &request.numpy_slice {
+        Some(text) => numpy::parse(text, 1)?,
+        None => request.axes.clone(),
+    };
+    let selectors = match axes.as_slice() {
+        [] => return Ok((request.offset, request.limit)),
+        [selectors] => selectors,
+        axes => return Err(Error::invalid(format!("table '{name}' has one axis, found {}", axes.len()))),
+    };
+    if selectors.is_empty() {
+        return Ok((request.offset, request.limit));
+    }
+    if request.filter.is_some() {
+        return Err(Error::unimplemented(format!("rows of table '{name}' together with where: use limit and offset")));
+    }
+    match resolve(selectors, total, &NoTable).await.with_context(|| format!("rows of table '{name}'"))? {
+        AxisSelection::Range { count: 0, .. } => Ok((None, Some(0))),
+        AxisSelection::Range { start, step: 1, count } => {
+            let skipped = request.offset.unwrap_or(0).min(count);
+            let left = count - skipped;
+            Ok((Some(start + skipped), Some(request.limit.map_or(left, |limit| limit.min(left)))))
+        }
+        _ => Err(Error::unimplemented(format!("rows of table '{name}' that are no slice of step 1: use where"))),
+    }
+}
+
 /// Refuses what only arrays have.
 fn refuse_array_only(request: &SliceRequest, name: &str) -> Result<()> {
     if !request.node.is_empty() {
@@ -70,11 +102,6 @@ fn refuse_array_only(request: &SliceRequest, name: &str) -> Result<()> {
     }
     if !(request.obs.is_empty() && request.var.is_empty()) {
         return Err(Error::invalid(format!("obs and var select on AnnData files, '{name}' is a table: use where")));
-    }
-    if !request.axes.is_empty() || request.numpy_slice.is_some() {
-        return Err(Error::unimplemented(format!(
-            "axes and slice of '{name}', which is a table: use where, columns, limit and offset"
-        )));
     }
     if request.layout != Layout::Auto || request.squeeze || request.with_index || !request.with_obs.is_empty() {
         return Err(Error::invalid(format!(

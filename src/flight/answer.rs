@@ -5,8 +5,9 @@ use std::ops::Range;
 
 use arrow::datatypes::SchemaRef;
 
-use crate::engine::{Pin, Slice};
+use crate::engine::Slice;
 use crate::error::Result;
+use crate::model::artifact::Pin;
 
 /// The facts of one answer.
 pub(super) struct Answer {

@@ -50,6 +50,15 @@ pub struct PinnedFile {
     pub etag: String,
 }
 
+/// An artifact as it was when a ticket was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pin {
+    /// uid of the artifact.
+    pub uid: String,
+    /// Its ETag.
+    pub etag: String,
+}
+
 /// How an artifact is read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]

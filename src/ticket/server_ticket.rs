@@ -9,8 +9,8 @@ use prost::Message;
 use super::from_wire::request_from_wire;
 use super::to_wire::request_to_wire;
 use super::{check, wire};
-use crate::engine::Pin;
 use crate::error::{Error, Result};
+use crate::model::artifact::Pin;
 use crate::model::request::SliceRequest;
 
 /// The four bytes before the protobuf bytes of a server ticket; no `SliceRequest` begins with them.

@@ -4,8 +4,8 @@ use proptest::prelude::*;
 use prost::Message;
 
 use super::*;
-use crate::engine::Pin;
 use crate::error::{Error, Kind, Result};
+use crate::model::artifact::Pin;
 use crate::model::request::{Layout, Partitioning, Selector, SliceRequest, Source};
 
 fn keyed(key: &str) -> SliceRequest {
@@ -32,6 +32,7 @@ fn refused(result: Result<SliceRequest>, kind: Kind, words: &[&str]) {
 #[test]
 fn json_forms() {
     let axes = |axes: Vec<Vec<Selector>>| SliceRequest { axes, ..keyed("k") };
+    let obs = |selector: Selector| SliceRequest { obs: vec![selector], ..keyed("k") };
     let names = |values: &[&str]| Selector::Names(values.iter().map(|name| (*name).into()).collect());
     check(r#"{"key": "k"}"#, keyed("k"));
     check(" \t\r\n {\"key\": \"k\"}", keyed("k"));
@@ -45,20 +46,23 @@ fn json_forms() {
     );
     check(
         r#"{"key": "k", "obs": {"where": "a > 1"}, "var": [{"names": ["A"]}, {"all": true}]}"#,
-        axes(vec![vec![Selector::Where("a > 1".into())], vec![names(&["A"]), Selector::All]]),
+        SliceRequest { var: vec![names(&["A"]), Selector::All], ..obs(Selector::Where("a > 1".into())) },
     );
-    check(r#"{"key": "k", "var": {"names": {"values": ["A", "A"]}}}"#, axes(vec![vec![], vec![names(&["A", "A"])]]));
+    check(
+        r#"{"key": "k", "var": {"names": {"values": ["A", "A"]}}}"#,
+        SliceRequest { var: vec![names(&["A", "A"])], ..keyed("k") },
+    );
     check(
         r#"{"key": "k", "axes": [{"index": [3, -1, "7"]}, [{"integer": -2}], {"selectors": [{"all": true}]}, {}]}"#,
         axes(vec![vec![Selector::Index(vec![3, -1, 7])], vec![Selector::Integer(-2)], vec![Selector::All], vec![]]),
     );
     check(
         r#"{"key": "k", "obs": {"slice": {"stop": "-10", "step": 2.0}}}"#,
-        axes(vec![vec![Selector::Slice { start: None, stop: Some(-10), step: Some(2) }]]),
+        obs(Selector::Slice { start: None, stop: Some(-10), step: Some(2) }),
     );
     check(
         r#"{"key": "k", "obs": {"mask": [true, false, true, false, false, false, false, false, true]}}"#,
-        axes(vec![vec![Selector::Mask { bits: vec![5, 1], length: Some(9) }]]),
+        obs(Selector::Mask { bits: vec![5, 1], length: Some(9) }),
     );
     check(
         r#"{"key": "k", "slice": "0:100, ::2"}"#,
@@ -197,7 +201,7 @@ fn the_requests_of_the_documentation_are_read() {
     let blocks = include_str!("../../docs/wire.md").split("```json request\n").skip(1);
     let requests: Vec<_> = blocks.map(|block| decode(block.split("```").next().unwrap()).unwrap()).collect();
     assert_eq!(requests.len(), 4);
-    assert_eq!(requests[0].axes.len(), 2);
+    assert_eq!((requests[0].obs.len(), requests[0].var.len()), (1, 1));
     assert_eq!(requests[1].axes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 0]);
 }
 

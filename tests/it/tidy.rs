@@ -16,11 +16,11 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("table", &["select"]),
     ("read", &["plan", "format"]),
     ("engine", &["registry", "storage", "format", "plan", "read", "select", "table"]),
-    ("flight", &["ticket", "engine"]),
-    ("config", &["engine"]),
+    ("flight", &["ticket", "engine", "config"]),
+    ("config", &["engine", "ticket"]),
     ("telemetry", &[]),
     ("server", &["flight", "engine", "config"]),
-    ("cli", &["server", "config", "telemetry", "engine", "ticket"]),
+    ("cli", &["server", "config", "telemetry", "engine", "flight"]),
 ];
 
 /// Libraries that only one module may name, so that they can be replaced.

@@ -7,12 +7,13 @@ use arrow_flight::{FlightDescriptor, IpcMessage};
 use serde_json::json;
 use tonic::Code;
 
-use crate::engine::{Entry, Pin};
+use crate::engine::Entry;
 use crate::error::{Error, Kind};
 use crate::flight::action::{self, ACTIONS, Call};
 use crate::flight::answer::Answer;
 use crate::flight::status::{code, from_status, kind, to_status};
 use crate::flight::{entry, info, list};
+use crate::model::artifact::Pin;
 use crate::model::artifact::{Artifact, Collection, PinnedFile};
 use crate::model::request::{Selector, SliceRequest, Source};
 use crate::ticket::{MAX_TICKET_BYTES, Ticket, decode_ticket};
