@@ -59,7 +59,7 @@ pub(super) async fn resolve_request(
     let tree = hierarchy.tree();
     let anndata = is_anndata(tree);
     refuse_table_only(request)?;
-    if !anndata && !(request.obs.is_empty() && request.var.is_empty()) {
+    if !anndata && (!request.obs.is_empty() || !request.var.is_empty()) {
         return Err(Error::invalid("obs and var select on AnnData files, this one is none: use axes or slice"));
     }
     let node = match normalise(&request.node) {

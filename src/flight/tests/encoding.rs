@@ -84,7 +84,8 @@ fn a_row_that_is_larger_than_a_message_is_sent_alone() {
     let texts = [10, 5000, 10, 10].map(|length| "x".repeat(length));
     let batch =
         RecordBatch::try_from_iter([("t", Arc::new(StringArray::from_iter_values(texts)) as ArrayRef)]).unwrap();
-    let messages = encode(&batch.schema(), &[batch.clone()], MessageLimits { bytes: 2000, ..WIDE }).unwrap();
+    let messages =
+        encode(&batch.schema(), std::slice::from_ref(&batch), MessageLimits { bytes: 2000, ..WIDE }).unwrap();
     assert_eq!(messages.iter().filter_map(rows).collect::<Vec<_>>(), [1, 1, 2]);
     check_pieces(&decode(&messages), &batch);
 }

@@ -15,7 +15,7 @@ fn text(row: usize) -> String {
 }
 
 fn every(row: usize, step: usize) -> bool {
-    row % step == 0
+    row.is_multiple_of(step)
 }
 
 /// `rows` rows; some columns have nulls only in the second half.

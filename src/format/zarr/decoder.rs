@@ -86,7 +86,7 @@ impl ZarrDecoder {
             return Err(Error::internal(format!("chunks of array '{}' cannot be read in parts", self.path)));
         };
         let length = bytes.len() as u64;
-        if length % item_size != 0 {
+        if !length.is_multiple_of(item_size) {
             return Err(self.corrupt(format!("{length} bytes are no whole number of {item_size}-byte elements")));
         }
         match NonZeroU64::new(length / item_size) {

@@ -88,7 +88,8 @@ async fn a_store_error_is_never_taken_for_missing() {
 
 #[tokio::test]
 async fn what_is_no_store_is_not_found_and_corrupt_metadata_is_named() {
-    let rows: [(&[(&str, &str)], Kind, &str); 9] = [
+    type Row = (&'static [(&'static str, &'static str)], Kind, &'static str);
+    let rows: [Row; 9] = [
         (&[], Kind::NotFound, "no zarr metadata"),
         (&[("data.csv", "1,2"), ("notzarr.json", "{}")], Kind::NotFound, "no zarr metadata"),
         (&[("zarr.json", "{")], Kind::DataLoss, "'zarr.json'"),
