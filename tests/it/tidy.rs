@@ -20,7 +20,7 @@ const EDGES: [(&str, &[&str]); 16] = [
     ("config", &["engine", "ticket"]),
     ("telemetry", &[]),
     ("server", &["flight", "engine", "config"]),
-    ("cli", &["server", "config", "telemetry", "engine", "flight"]),
+    ("cli", &["server", "config", "telemetry", "engine", "flight", "ticket"]),
 ];
 
 /// Libraries that only one module may name, so that they can be replaced.
