@@ -15,6 +15,58 @@ const MAX_RANGES: usize = 10_000;
 /// Windows planned for an estimate; more are extrapolated from these.
 const ESTIMATED_WINDOWS: usize = 16;
 
+impl Slice {
+    /// Which ranges of which objects would be read, how many requests and bytes, as JSON. Reads chunk
+    /// indexes and sparse pointers, no data.
+    ///
+    /// # Errors
+    /// The errors of those reads.
+    pub async fn explain(&self) -> Result<Value> {
+        let mut summary = self.summary(&Value::Null);
+        let detail = match &self.answer {
+            Answer::Windowed(answer) => {
+                let (totals, _) = plan(self, answer.as_ref(), usize::MAX, true).await?;
+                json!({
+                    "requests": totals.requests,
+                    "bytes": if totals.unknown_bytes { Value::Null } else { json!(totals.bytes) },
+                    "chunks": totals.chunks,
+                    "windows": totals.windows,
+                    "ranges_listed": totals.ranges.len(),
+                    "ranges": totals.ranges,
+                })
+            }
+            Answer::Table { table, scan, .. } => of_table(&table.estimate(scan).await?),
+        };
+        if let (Value::Object(summary), Value::Object(detail)) = (&mut summary, detail) {
+            summary.remove("estimate");
+            summary.extend(detail);
+        }
+        Ok(summary)
+    }
+
+    /// Requests and bytes of the whole answer, extrapolated from its first windows when it has many:
+    /// `{"requests": …, "bytes": …, "exact": …}`. Of a table the bytes are those of its files.
+    ///
+    /// # Errors
+    /// As [`Slice::explain`].
+    pub async fn estimate(&self) -> Result<Value> {
+        match &self.answer {
+            Answer::Windowed(answer) => {
+                let (totals, rows) = plan(self, answer.as_ref(), ESTIMATED_WINDOWS, false).await?;
+                let exact = rows == answer.rows();
+                let scale = |count: u64| if exact { count } else { scaled(count, answer.rows(), rows) };
+                let bytes = if totals.unknown_bytes { Value::Null } else { json!(scale(totals.bytes)) };
+                Ok(json!({ "requests": scale(totals.requests), "bytes": bytes, "exact": exact }))
+            }
+            // Footers would say more; `explain` reads them.
+            Answer::Table { .. } => {
+                let stored = self.sources.iter().fold(0_u64, |total, artifact| total.saturating_add(artifact.size));
+                Ok(json!({ "requests": null, "bytes": stored, "exact": false }))
+            }
+        }
+    }
+}
+
 #[derive(Default)]
 struct Totals {
     requests: u64,
@@ -64,47 +116,6 @@ async fn plan(slice: &Slice, answer: &dyn Windowed, most: usize, list: bool) -> 
         }
     }
     Ok((totals, rows))
-}
-
-/// The whole explanation.
-pub(super) async fn explain(slice: &Slice) -> Result<Value> {
-    let mut summary = slice.summary(&Value::Null);
-    let detail = match &slice.answer {
-        Answer::Windowed(answer) => {
-            let (totals, _) = plan(slice, answer.as_ref(), usize::MAX, true).await?;
-            json!({
-                "requests": totals.requests,
-                "bytes": if totals.unknown_bytes { Value::Null } else { json!(totals.bytes) },
-                "chunks": totals.chunks,
-                "windows": totals.windows,
-                "ranges_listed": totals.ranges.len(),
-                "ranges": totals.ranges,
-            })
-        }
-        Answer::Table { table, scan, .. } => of_table(&table.estimate(scan).await?),
-    };
-    if let (Value::Object(summary), Value::Object(detail)) = (&mut summary, detail) {
-        summary.remove("estimate");
-        summary.extend(detail);
-    }
-    Ok(summary)
-}
-
-/// `{"requests": …, "bytes": …, "exact": …}`.
-pub(super) async fn estimate(slice: &Slice) -> Result<Value> {
-    match &slice.answer {
-        Answer::Windowed(answer) => {
-            let (totals, rows) = plan(slice, answer.as_ref(), ESTIMATED_WINDOWS, false).await?;
-            let exact = rows == answer.rows();
-            let scale = |count: u64| if exact { count } else { scaled(count, answer.rows(), rows) };
-            let bytes = if totals.unknown_bytes { Value::Null } else { json!(scale(totals.bytes)) };
-            Ok(json!({ "requests": scale(totals.requests), "bytes": bytes, "exact": exact }))
-        }
-        Answer::Table { table, scan, .. } => {
-            let estimate = of_table(&table.estimate(scan).await?);
-            Ok(json!({ "requests": null, "bytes": estimate["bytes_at_most"], "exact": false }))
-        }
-    }
 }
 
 /// Parquet requests are made while scanning, as pruning goes: only bounds are known before.

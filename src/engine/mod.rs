@@ -52,7 +52,6 @@ pub struct Engine {
     storages: Arc<Storages>,
     context: ReadContext,
     opened: Mutex<LruCache<String, Opened>>,
-    memory_budget: u64,
 }
 
 /// What `register` is asked to add.
@@ -129,7 +128,6 @@ impl Engine {
             storages: Arc::new(storages),
             context,
             opened: Mutex::new(LruCache::new(OPEN_ARTIFACTS)),
-            memory_budget: limits.memory_budget,
         }))
     }
 
@@ -188,7 +186,10 @@ impl Engine {
         artifacts: &[String],
         description: Option<&str>,
     ) -> Result<Collection> {
-        let members = artifacts.iter().map(|name| Source::Key { key: name.clone(), version: None }).collect();
+        let mut members = Vec::with_capacity(artifacts.len());
+        for name in artifacts {
+            members.push(self.member(name).await?);
+        }
         let description = description.map(str::to_owned);
         self.registry.create_collection(NewCollection { key: key.to_owned(), members, description }).await
     }
@@ -217,9 +218,13 @@ impl Engine {
         }
     }
 
-    /// Bytes that all streams together may hold.
-    pub fn memory_budget(&self) -> u64 {
-        self.memory_budget
+    /// The artifact that `name` is the key or else the uid of.
+    async fn member(&self, name: &str) -> Result<Source> {
+        let key = Source::Key { key: name.to_owned(), version: None };
+        let Err(unknown) = self.registry.artifact(&key).await else { return Ok(key) };
+        let uid = Source::Uid(name.to_owned());
+        // The error of the key names near matches.
+        self.registry.artifact(&uid).await.map(|_| uid).map_err(|_| unknown)
     }
 
     /// The artifact that `source` names, or the collection when no artifact has its key.

@@ -8,7 +8,7 @@ use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
 use super::BatchStream;
-use crate::error::{Error, Result};
+use crate::error::Error;
 use crate::model::artifact::{Artifact, Pin};
 use crate::read::context::ReadContext;
 use crate::read::windowed::{self, Windowed};
@@ -136,23 +136,6 @@ impl Slice {
                     .map_err(|error| Error::internal("a batch differs from its schema").with_source(error))
             })
             .boxed()
-    }
-
-    /// Which ranges of which objects would be read, how many requests and bytes, as JSON. Reads chunk
-    /// indexes and sparse pointers, no data.
-    ///
-    /// # Errors
-    /// The errors of those reads.
-    pub async fn explain(&self) -> Result<Value> {
-        super::explain::explain(self).await
-    }
-
-    /// Requests and bytes of the whole answer, from its first windows when it has many.
-    ///
-    /// # Errors
-    /// As [`Slice::explain`].
-    pub async fn estimate(&self) -> Result<Value> {
-        super::explain::estimate(self).await
     }
 }
 

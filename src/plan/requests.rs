@@ -5,6 +5,7 @@ use std::ops::Range;
 use super::tasks::{ChunkTask, row_bytes};
 use crate::error::{Error, Result};
 use crate::model::chunk::ChunkLocation;
+use crate::model::coalesce::{Coalesced, coalesce};
 use crate::model::tree::ArrayNode;
 
 /// How neighbouring ranges are merged.
@@ -39,7 +40,7 @@ pub struct Request {
 /// Ranges of one object are sorted, merged by `merging`, and never read twice.
 ///
 /// # Errors
-/// `DataLoss` when a chunk's bytes are fewer than its rows need.
+/// `DataLoss` when a chunk has no bytes or fewer than its rows need.
 pub fn requests(
     node: &ArrayNode,
     tasks: &[ChunkTask],
@@ -57,6 +58,9 @@ pub fn requests(
                     None => *offset..offset.saturating_add(*length),
                     Some(rows) => part_of(node, rows, *offset, *length)?,
                 };
+                if range.is_empty() {
+                    return Err(Error::data_loss(format!("chunk at offset {offset} has no bytes")));
+                }
                 ranges.push((range, index));
             }
             ChunkLocation::Object { path, length } => {
@@ -69,7 +73,6 @@ pub fn requests(
             }
         }
     }
-    ranges.sort_by_key(|(range, _)| (range.start, range.end));
     requests.extend(merge(&ranges, merging));
     Ok((requests, local))
 }
@@ -95,34 +98,16 @@ fn part_of(node: &ArrayNode, rows: &Range<u64>, offset: u64, length: u64) -> Res
     Ok(offset.saturating_add(part.start)..offset.saturating_add(part.end))
 }
 
-/// Sorted ranges merged where their gap is small enough.
+/// Ranges of tasks merged where their gap is small enough.
 fn merge(ranges: &[(Range<u64>, usize)], merging: Merging) -> Vec<Request> {
-    let mut requests: Vec<Request> = Vec::new();
-    let mut current: Option<(Range<u64>, Vec<usize>)> = None;
-    let mut members_of = Vec::new();
-    for (at, (range, _)) in ranges.iter().enumerate() {
-        match &mut current {
-            Some((whole, members))
-                if range.start <= whole.end.saturating_add(merging.gap)
-                    && (range.end.max(whole.end) - whole.start <= merging.longest || range.end <= whole.end) =>
-            {
-                whole.end = whole.end.max(range.end);
-                members.push(at);
-            }
-            _ => {
-                members_of.extend(current.take());
-                current = Some((range.clone(), vec![at]));
-            }
-        }
-    }
-    members_of.extend(current);
-    for (whole, members) in members_of {
+    let asked: Vec<Range<u64>> = ranges.iter().map(|(range, _)| range.clone()).collect();
+    let request = |Coalesced { range: whole, members }: Coalesced| {
         let members = members
             .into_iter()
-            .filter_map(|at| ranges.get(at))
+            .filter_map(|place| ranges.get(place))
             .map(|(range, task)| (*task, Some(range.start - whole.start..range.end - whole.start)))
             .collect();
-        requests.push(Request { object: None, range: Some(whole), members });
-    }
-    requests
+        Request { object: None, range: Some(whole), members }
+    };
+    coalesce(&asked, merging.gap, merging.longest).into_iter().map(request).collect()
 }

@@ -14,7 +14,7 @@ use crate::model::chunk::{ChunkLocation, Elements, TextBuffer};
 use crate::model::data_type::DataType;
 use crate::model::selection::AxisSelection;
 use crate::model::tree::ArrayNode;
-use crate::plan::requests::{Request, requests};
+use crate::plan::requests::{Request, request_bytes, requests};
 use crate::plan::tasks::{ChunkTask, row_bytes, tasks};
 
 /// Whether the bytes of a read are worth keeping.
@@ -93,6 +93,9 @@ pub async fn read_array(
     if let DataType::Unsupported { description, .. } = &node.data_type {
         return Err(Error::unimplemented(format!("array '{path}' has element type {description}, not supported")));
     }
+    if !node.partly_readable {
+        context.check_chunk(node.chunk_bytes()).with_context(|| format!("array '{path}'"))?;
+    }
     let decoder = hierarchy.decoder(path)?;
     let plan = plan_array(context, hierarchy, path, selection).await?;
     let shape: Vec<u64> = selection.iter().map(AxisSelection::len).collect();
@@ -129,12 +132,17 @@ async fn fetch_and_place(
     caching: Caching,
 ) -> Result<()> {
     let request = job.plan.requests.get(index).ok_or_else(|| Error::internal("no such planned request"))?;
+    let expected = request_bytes(request).unwrap_or_else(|| job.node.chunk_bytes());
+    let fetching = context.fetching(expected).await?;
     let bytes = fetch(hierarchy, request, caching).await.with_context(|| format!("array '{}'", job.path))?;
     let placing = Arc::clone(&job);
     context
         .decode(move || {
             let request = placing.plan.requests.get(index).ok_or_else(|| Error::internal("no such request"))?;
-            request.members.iter().try_for_each(|(task, range)| placing.place(*task, range.clone(), bytes.clone()))
+            let placed =
+                request.members.iter().try_for_each(|(task, range)| placing.place(*task, range.clone(), bytes.clone()));
+            drop(fetching);
+            placed
         })
         .await
 }

@@ -17,7 +17,12 @@ pub struct ReadContext {
     /// Chunks decoded at the same time, by all streams together.
     decoders: Arc<Semaphore>,
     /// Bytes of windows being read or waiting for delivery, in permits of [`PERMIT_BYTES`].
-    memory: Arc<Semaphore>,
+    windows: Arc<Semaphore>,
+    windows_bytes: u64,
+    /// Bytes being fetched or waiting to be decoded, in the same permits.
+    fetches: Arc<Semaphore>,
+    fetches_bytes: u64,
+    /// Both together.
     memory_bytes: u64,
     memory_wait: Duration,
     /// How neighbouring ranges are merged.
@@ -42,11 +47,16 @@ impl ReadContext {
         memory_wait: Duration,
     ) -> Self {
         let windows_in_flight = 2;
-        let stream_bytes = stream_bytes.clamp(PERMIT_BYTES, memory_bytes.max(PERMIT_BYTES));
-        let permits = usize::try_from(memory_bytes / PERMIT_BYTES).unwrap_or(Semaphore::MAX_PERMITS);
+        let memory_bytes = memory_bytes.max(4 * PERMIT_BYTES);
+        let fetches_bytes = memory_bytes / 4;
+        let windows_bytes = memory_bytes - fetches_bytes;
+        let stream_bytes = stream_bytes.clamp(PERMIT_BYTES, windows_bytes);
         Self {
             decoders: Arc::new(Semaphore::new(decode_threads.max(1))),
-            memory: Arc::new(Semaphore::new(permits.clamp(1, u32::MAX as usize))),
+            windows: Arc::new(Semaphore::new(permits(windows_bytes) as usize)),
+            windows_bytes,
+            fetches: Arc::new(Semaphore::new(permits(fetches_bytes) as usize)),
+            fetches_bytes,
             memory_bytes,
             memory_wait,
             merging: Merging::default(),
@@ -72,22 +82,55 @@ impl ReadContext {
         task.await.map_err(|error| Error::internal("decoding stopped unexpectedly").with_source(error))?
     }
 
-    /// Waits for `bytes` of the memory budget (all of it when `bytes` is more).
+    /// Waits for room for `bytes` that are fetched and not yet decoded; a request larger than all the
+    /// room goes alone. Never waits for a client: what is fetched is decoded by itself.
     ///
     /// # Errors
-    /// `ResourceExhausted` naming the budget when it does not come in time.
+    /// `Internal` when the budget was closed.
+    pub async fn fetching(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
+        let permit = Arc::clone(&self.fetches).acquire_many_owned(permits(bytes.min(self.fetches_bytes))).await;
+        permit.map_err(|error| Error::internal("memory budget closed").with_source(error))
+    }
+
+    /// Refuses what is decoded as one and does not fit the memory budget.
+    ///
+    /// # Errors
+    /// `ResourceExhausted` naming the budget.
+    pub fn check_chunk(&self, bytes: u64) -> Result<()> {
+        if bytes <= self.memory_bytes {
+            return Ok(());
+        }
+        Err(Error::resource_exhausted(format!(
+            "one chunk decodes to {bytes} bytes, memory_budget is {} bytes",
+            self.memory_bytes
+        )))
+    }
+
+    /// Waits for `bytes` of the memory budget's part for windows (three quarters of it).
+    ///
+    /// # Errors
+    /// `ResourceExhausted` naming the budget when `bytes` are more than that, or do not come in time.
     pub async fn reserve(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
-        let permits = bytes.clamp(PERMIT_BYTES, self.memory_bytes.max(PERMIT_BYTES)) / PERMIT_BYTES;
-        let permits = u32::try_from(permits).unwrap_or(u32::MAX);
-        let wait = tokio::time::timeout(self.memory_wait, Arc::clone(&self.memory).acquire_many_owned(permits));
+        if bytes > self.windows_bytes {
+            return Err(Error::resource_exhausted(format!(
+                "{bytes} bytes are needed at once, of memory_budget {} bytes are for that",
+                self.windows_bytes
+            )));
+        }
+        let acquire = Arc::clone(&self.windows).acquire_many_owned(permits(bytes));
+        let wait = tokio::time::timeout(self.memory_wait, acquire);
         match wait.await {
             Ok(permit) => permit.map_err(|error| Error::internal("memory budget closed").with_source(error)),
             Err(_) => Err(Error::resource_exhausted(format!(
-                "memory_budget of {} bytes stayed in use by other streams for {} s",
-                self.memory_bytes,
-                self.memory_wait.as_secs()
+                "memory_budget of {} bytes stayed in use by other streams for {:?}",
+                self.memory_bytes, self.memory_wait
             ))
             .retryable()),
         }
     }
+}
+
+/// Permits for `bytes`; at least one.
+fn permits(bytes: u64) -> u32 {
+    u32::try_from((bytes / PERMIT_BYTES).max(1)).unwrap_or(u32::MAX)
 }

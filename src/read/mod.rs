@@ -19,3 +19,6 @@ pub mod sparse;
 pub mod to_arrow;
 pub mod wide;
 pub mod windowed;
+
+#[cfg(test)]
+mod tests;

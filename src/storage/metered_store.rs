@@ -16,10 +16,10 @@ use object_store::{
     PutMultipartOptions, PutOptions, PutPayload, PutResult, RenameOptions, Result as StoreResult,
 };
 
-use super::coalesce::{Coalesced, coalesce};
 use super::failure::StoreFailure;
 use super::requests::{Listing, Requests};
 use crate::error::Kind;
+use crate::model::coalesce::{Coalesced, coalesce};
 
 /// Requests of one `get_ranges` call that run at the same time.
 const RANGES_AT_ONCE: usize = 8;

@@ -10,7 +10,6 @@
 //! ```
 
 mod block_cache;
-pub mod coalesce;
 mod exact;
 mod failure;
 mod folder;

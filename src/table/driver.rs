@@ -22,18 +22,12 @@ impl Table {
     /// [`Table::output_schema`] and at least one row. Dropping the stream stops its work.
     ///
     /// # Errors
-    /// `NotFound` for an unknown column, `InvalidArgument` for a malformed request or filter,
-    /// `OutOfRange` for rows beyond the table. In the stream: `FailedPrecondition` for a file that
-    /// changed or whose schema differs, `NotFound` for one that is gone, `DataLoss` for one that does
-    /// not decode, `Unavailable` when its store fails, each naming the file.
+    /// `NotFound` for an unknown column, `InvalidArgument` for a malformed request or filter. In the
+    /// stream: `OutOfRange` for rows beyond the table, `FailedPrecondition` for a file that changed or
+    /// whose schema differs, `NotFound` for one that is gone, `DataLoss` for one that does not decode,
+    /// `Unavailable` when its store fails, each naming the file.
     pub async fn scan(&self, request: ScanRequest) -> Result<BoxStream<'static, Result<RecordBatch>>> {
         let plan = Plan::new(&self.inner, &request)?;
-        if let Some(rows) = &request.rows {
-            let total = self.count_rows().await?;
-            if rows.end > total {
-                return Err(Error::out_of_range(format!("rows {}..{} of a table of {total}", rows.start, rows.end)));
-            }
-        }
         let (sender, receiver) = mpsc::channel(WAITING_BATCHES);
         let table = Arc::clone(&self.inner);
         let task = SpawnedTask::spawn(async move {
@@ -134,7 +128,18 @@ impl Parts<'_> {
                 return Ok(Some(FilePart { file, rows: (to - from < count).then_some(from..to) }));
             }
         }
-        Ok(None)
+        self.check_end()
+    }
+
+    /// Rows that were named one by one must exist; known when the last footer was read.
+    fn check_end(&self) -> Result<Option<FilePart>> {
+        match &self.plan.rows {
+            Some(rows) if self.plan.rows_are_named && self.file == self.table.files.len() && rows.end > self.start => {
+                let total = self.start;
+                Err(Error::out_of_range(format!("rows {}..{} of a table of {total}", rows.start, rows.end)))
+            }
+            _ => Ok(None),
+        }
     }
 }
 

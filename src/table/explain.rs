@@ -12,8 +12,6 @@ use crate::error::Result;
 pub struct ScanEstimate {
     /// Files with row groups to read: URL, row groups, compressed bytes of the needed columns.
     pub files: Vec<(String, u64, u64)>,
-    /// Bytes of the needed columns after decompression.
-    pub decoded_bytes: u64,
 }
 
 impl Table {
@@ -34,22 +32,21 @@ impl Table {
         let mut first_row = 0_u64;
         for (index, footer) in footers.iter().enumerate() {
             let excluded = plan.excludes(table, index)?;
-            let (groups, compressed, decoded) = needed(footer, &plan, &mut first_row);
+            let (groups, compressed) = needed(footer, &plan, &mut first_row);
             if groups == 0 || excluded {
                 continue;
             }
             let url = table.files.get(index).map(|file| file.url.clone()).unwrap_or_default();
             estimate.files.push((url, groups, compressed));
-            estimate.decoded_bytes = estimate.decoded_bytes.saturating_add(decoded);
         }
         Ok(estimate)
     }
 }
 
-/// Row groups, compressed and decoded bytes that `plan` needs of a file whose first row is
+/// Row groups and compressed bytes that `plan` needs of a file whose first row is
 /// `first_row`; moves that on to the next file.
-fn needed(footer: &ParquetMetaData, plan: &Plan, first_row: &mut u64) -> (u64, u64, u64) {
-    let (mut groups, mut compressed, mut decoded) = (0, 0_u64, 0_u64);
+fn needed(footer: &ParquetMetaData, plan: &Plan, first_row: &mut u64) -> (u64, u64) {
+    let (mut groups, mut compressed) = (0, 0_u64);
     for group in footer.row_groups() {
         let start = *first_row;
         *first_row = start.saturating_add(u64::try_from(group.num_rows()).unwrap_or(0));
@@ -63,9 +60,8 @@ fn needed(footer: &ParquetMetaData, plan: &Plan, first_row: &mut u64) -> (u64, u
             let name = column.column_path().parts().first().map_or(root, String::as_str);
             if plan.reads(name) {
                 compressed = compressed.saturating_add(u64::try_from(column.compressed_size()).unwrap_or(0));
-                decoded = decoded.saturating_add(u64::try_from(column.uncompressed_size()).unwrap_or(0));
             }
         }
     }
-    (groups, compressed, decoded)
+    (groups, compressed)
 }

@@ -59,6 +59,8 @@ pub(super) struct Plan {
     pub(super) batch_rows: usize,
     /// The rows of the unfiltered table, when they are all there is to say.
     pub(super) rows: Option<Range<u64>>,
+    /// Whether the request named these rows, so that they must exist; a limit may go beyond the end.
+    pub(super) rows_are_named: bool,
     /// Rows skipped and given after the filter.
     pub(super) filtered_rows: Range<u64>,
 }
@@ -103,6 +105,7 @@ impl Plan {
             conditions,
             hive: request.hive,
             batch_rows: request.batch_rows.unwrap_or(table.options.batch_rows).clamp(1, MAX_BATCH_ROWS),
+            rows_are_named: request.rows.is_some(),
             rows: request.rows.clone().or_else(|| unfiltered.then(|| wanted.clone())),
             filtered_rows: if predicate.is_some() { wanted } else { 0..u64::MAX },
             predicate,

@@ -75,3 +75,50 @@ impl MinorMap {
         Ok(kept)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        /// Against looking at every pair of an entry and an output position.
+        #[test]
+        fn entries_are_those_of_the_selected_positions(
+            (length, positions) in (1_u64..12).prop_flat_map(|length| {
+                (Just(length), proptest::collection::vec(0..length, 0..15))
+            }),
+            slices in proptest::collection::vec(proptest::collection::vec(0_u64..12, 0..10), 0..5),
+        ) {
+            let slices: Vec<Vec<u64>> =
+                slices.into_iter().map(|slice| slice.into_iter().filter(|index| *index < length).collect()).collect();
+            let indices = slices.concat();
+            let mut offsets = vec![0];
+            offsets.extend(slices.iter().scan(0, |end, slice| { *end += slice.len(); Some(*end) }));
+            let ascending = positions.windows(2).all(|pair| pair[0] < pair[1]);
+            let map = MinorMap::new(&AxisSelection::Indices(positions.clone().into()), length).unwrap();
+            let kept = map.apply(&indices, &offsets).unwrap();
+            let (mut expected_indices, mut expected_entries, mut expected_offsets) = (Vec::new(), Vec::new(), vec![0]);
+            for bounds in offsets.windows(2) {
+                let mut slice = Vec::new();
+                for entry in bounds[0]..bounds[1] {
+                    for (output, position) in positions.iter().enumerate() {
+                        if *position == indices[entry] {
+                            slice.push((output as u64, entry as u32));
+                        }
+                    }
+                }
+                if !ascending {
+                    slice.sort_by_key(|(output, _)| *output);
+                }
+                expected_indices.extend(slice.iter().map(|(output, _)| *output));
+                expected_entries.extend(slice.iter().map(|(_, entry)| *entry));
+                expected_offsets.push(expected_indices.len());
+            }
+            prop_assert_eq!(kept.indices, expected_indices);
+            prop_assert_eq!(kept.entries, expected_entries);
+            prop_assert_eq!(kept.offsets, expected_offsets);
+        }
+    }
+}

@@ -1,0 +1,57 @@
+//! The bounds that all reads share.
+
+use std::time::Duration;
+
+use super::context::ReadContext;
+use crate::error::Kind;
+
+fn context(memory: u64, wait: Duration) -> ReadContext {
+    ReadContext::new(memory, memory, 2, 4, wait)
+}
+
+#[tokio::test]
+async fn what_can_never_fit_is_refused_at_once() {
+    let context = context(4 << 20, Duration::from_secs(600));
+    let error = context.reserve(4 << 20).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+    assert_eq!(error.to_string(), "4194304 bytes are needed at once, of memory_budget 3145728 bytes are for that");
+    let error = context.check_chunk((4 << 20) + 1).unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+    assert!(context.check_chunk(4 << 20).is_ok());
+}
+
+#[tokio::test]
+async fn memory_that_others_hold_is_waited_for_and_then_refused() {
+    let context = context(4 << 20, Duration::from_millis(200));
+    let held = context.reserve(3 << 20).await.unwrap();
+    let error = context.reserve(1 << 20).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+    assert!(error.is_retryable() && error.message().contains("for 200ms"), "{error}");
+    let waiting = tokio::spawn({
+        let context = context.clone();
+        async move { context.reserve(1 << 20).await.map(drop) }
+    });
+    tokio::task::yield_now().await;
+    drop(held);
+    waiting.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_request_larger_than_all_room_goes_alone() {
+    let context = context(4 << 20, Duration::from_secs(60));
+    let large = context.fetching(1 << 30).await.unwrap();
+    let second = tokio::time::timeout(Duration::from_millis(50), context.fetching(1)).await;
+    assert!(second.is_err(), "a second request was let in beside one that fills the budget");
+    drop(large);
+    drop(context.fetching(1).await.unwrap());
+}
+
+#[tokio::test]
+async fn a_decode_that_panics_is_an_error_and_frees_its_place() {
+    let context = context(4 << 20, Duration::from_secs(60));
+    for _ in 0..5 {
+        let error = context.decode::<()>(|| panic!("a fault of the test")).await.unwrap_err();
+        assert_eq!(error.kind(), Kind::Internal);
+    }
+    assert_eq!(context.decode(|| Ok(7)).await.unwrap(), 7);
+}
