@@ -18,7 +18,7 @@ pub(super) fn line(text: &str) -> Result<()> {
 /// Writes indented JSON to stdout.
 ///
 /// # Errors
-/// As [`line`].
+/// As [`line()`].
 pub(super) fn json(value: &Value) -> Result<()> {
     line(&format!("{value:#}"))
 }

@@ -97,21 +97,6 @@ struct Resolver<'a> {
     anndata: bool,
 }
 
-/// The table of an AnnData axis, or that there is none.
-enum AxisOf {
-    Frame(FrameTable),
-    None(NoTable),
-}
-
-impl AxisOf {
-    fn table(&self) -> &dyn AxisTable {
-        match self {
-            Self::Frame(table) => table,
-            Self::None(none) => none,
-        }
-    }
-}
-
 impl Resolver<'_> {
     /// The axes that the node's dimensions follow; none outside AnnData.
     fn axes(&self) -> &'static [Axis] {
@@ -158,7 +143,7 @@ impl Resolver<'_> {
                 selection.push(AxisSelection::all(*length));
                 continue;
             }
-            let table = match self.axes().get(dimension) {
+            let table: Box<dyn AxisTable> = match self.axes().get(dimension) {
                 Some(axis) => {
                     let frame = self.frame_of(*axis)?;
                     if frame.rows != *length {
@@ -167,11 +152,11 @@ impl Resolver<'_> {
                             self.node, frame.rows
                         )));
                     }
-                    AxisOf::Frame(FrameTable::new(self.context.clone(), self.hierarchy.clone(), frame))
+                    Box::new(FrameTable::new(self.context.clone(), self.hierarchy.clone(), frame))
                 }
-                None => AxisOf::None(NoTable),
+                None => Box::new(NoTable),
             };
-            let positions = resolve(selectors, *length, table.table()).await;
+            let positions = resolve(selectors, *length, table.as_ref()).await;
             selection.push(positions.with_context(|| format!("axis {dimension} of '{}'", self.node))?);
         }
         Ok(selection)

@@ -41,6 +41,7 @@ impl Engine {
             rows: None,
             batch_rows: None,
         };
+        table.check(&scan).with_context(|| format!("table '{name}'"))?;
         let plain = scan.filter.is_none();
         let rows = plain.then(|| {
             let left = total.saturating_sub(scan.offset.unwrap_or(0));

@@ -66,6 +66,14 @@ pub(super) struct Plan {
 }
 
 impl Table {
+    /// Checks a request as [`Table::scan`] does, without reading.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown column, `InvalidArgument` for a malformed request or filter.
+    pub fn check(&self, request: &ScanRequest) -> Result<()> {
+        Plan::new(&self.inner, request).map(drop)
+    }
+
     /// The exact schema of the batches of [`Table::scan`], with the table's metadata.
     ///
     /// # Errors

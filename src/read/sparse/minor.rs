@@ -102,9 +102,9 @@ mod tests {
             let (mut expected_indices, mut expected_entries, mut expected_offsets) = (Vec::new(), Vec::new(), vec![0]);
             for bounds in offsets.windows(2) {
                 let mut slice = Vec::new();
-                for entry in bounds[0]..bounds[1] {
+                for (entry, index) in indices.iter().enumerate().take(bounds[1]).skip(bounds[0]) {
                     for (output, position) in positions.iter().enumerate() {
-                        if *position == indices[entry] {
+                        if position == index {
                             slice.push((output as u64, entry as u32));
                         }
                     }
