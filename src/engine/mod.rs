@@ -109,11 +109,7 @@ impl Engine {
         for (root, store_options) in &options.storages {
             storages.add(root, store_options.clone())?;
         }
-        for known in registry.list_storages().await? {
-            if !storages.roots().iter().any(|root| root.url == known.url) {
-                storages.add(&known.url, std::collections::BTreeMap::new())?;
-            }
-        }
+        add_registered(&storages, &registry).await?;
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let decoders = usize::try_from(limits.decode_threads).unwrap_or(cores);
         let context = ReadContext::new(
@@ -227,6 +223,17 @@ impl Engine {
         self.registry.artifact(&uid).await.map(|_| uid).map_err(|_| unknown)
     }
 
+    /// Learns of storages that the command line added to the registry since the engine was opened, when
+    /// `url` lies in none that is known.
+    async fn learn_storage_of(&self, url: &str) -> Result<()> {
+        match self.storages.resolve(url) {
+            Err(error) if error.kind() == crate::error::Kind::PermissionDenied => {
+                add_registered(&self.storages, &self.registry).await
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The artifact that `source` names, or the collection when no artifact has its key.
     async fn find(&self, source: &Source) -> Result<Found> {
         match source {
@@ -242,6 +249,16 @@ impl Engine {
             _ => Ok(Found::Artifact(self.registry.artifact(source).await?)),
         }
     }
+}
+
+/// Adds the storages of the registry that are not known yet.
+async fn add_registered(storages: &Storages, registry: &Registry) -> Result<()> {
+    for known in registry.list_storages().await? {
+        if !storages.roots().iter().any(|root| root.url == known.url) {
+            storages.add(&known.url, std::collections::BTreeMap::new())?;
+        }
+    }
+    Ok(())
 }
 
 /// What a source names.

@@ -30,6 +30,7 @@ impl Engine {
         if let Some(opened) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(opened.clone());
         }
+        self.learn_storage_of(&artifact.url).await?;
         let opened = self.open_artifact(artifact).await.with_context(|| format!("artifact '{}'", artifact.key))?;
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).put(name, opened.clone());
         Ok(opened)
@@ -53,6 +54,7 @@ impl Engine {
                     artifact.key
                 )));
             }
+            self.learn_storage_of(&artifact.url).await?;
             files.extend(self.table_files(artifact)?);
         }
         Ok(Arc::new(table::open(TableSource { files }, TableOptions::default()).await?))

@@ -304,6 +304,15 @@ class TestActions:
         assert (notebook.bucket / key).is_file(), "user data is never removed"
 
 
+def test_a_storage_that_is_registered_while_the_server_runs(notebook, tmp_path):
+    """The command line adds it to the registry; a running server learns of it when it is asked."""
+    client = Client(notebook.serve().uri)
+    path = tmp_path / "late.h5ad"
+    path.write_bytes((stack.NOTEBOOK / "pbmc68k.h5ad").read_bytes())
+    notebook.command("register", path, "--key", "late.h5ad")
+    assert client.get(("late.h5ad", "X")).num_rows == 70
+
+
 class TestRoots:
     """Nothing outside the registered storages can be named."""
 

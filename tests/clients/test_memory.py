@@ -3,8 +3,11 @@
 Memory is the peak resident size of the server process (VmHWM) over what it was after a small request.
 """
 
+import anndata
+import h5py
 import numpy
 import pytest
+import scipy.sparse
 
 import decode
 from generated import large_array, large_rows
@@ -78,3 +81,55 @@ def test_a_slow_reader_does_not_make_the_server_hold_the_slice(large, server):
     assert server.peak_memory() - before <= BUDGET + OVERHEAD
     for reader in readers:
         reader.cancel()
+
+
+NARROW = """
+[limits]
+memory_budget = "16 MiB"
+stream_memory = "4 MiB"
+block_cache_bytes = "1 MiB"
+"""
+
+
+@pytest.mark.timeout(600)
+def test_a_chunk_per_column(site):
+    """Every window of rows needs a part of every chunk, and all chunks together are over the budget."""
+    rows, columns, key = 60_000, 80, "generated/columns.h5"
+    path = site.folder / "columns.h5"
+    values = numpy.random.default_rng(0).integers(0, 1000, (rows, columns)).astype("f8")
+    with h5py.File(path, "w") as file:
+        file.create_dataset("values", data=values, chunks=(rows, 1), compression="gzip", compression_opts=1)
+    site.register(key, source=path)
+    server = site.serve(settings=NARROW)
+    client = Client(server.uri, seconds=500)
+    client.direct({"key": key, "node": "values", "slice": "0:10"})
+    before, seen = server.peak_memory(), 0
+    for chunk in client.reader({"key": key, "node": "values"}):
+        found = decode.elements(chunk.data.column(0))
+        numpy.testing.assert_array_equal(found, values[seen : seen + len(found)])
+        seen += len(found)
+    assert seen == rows and values.nbytes > 2 * 16 * MIB
+    assert server.peak_memory() - before <= 16 * MIB + 16 * MIB
+
+
+@pytest.mark.timeout(600)
+def test_scattered_rows_of_a_sparse_matrix(site):
+    """The chunks that hold the rows decode to many times the budget; the rows themselves are few."""
+    rows, per_row, key = 40_000, 200, "generated/scattered.h5ad"
+    path = site.folder / "scattered.h5ad"
+    chance = numpy.random.default_rng(1)
+    indices = (numpy.arange(per_row) * 50 + chance.integers(0, 50, (rows, per_row))).astype("i4")
+    data = chance.random((rows, per_row)).astype("f4")
+    matrix = scipy.sparse.csr_matrix(
+        (data.ravel(), indices.ravel(), numpy.arange(rows + 1) * per_row), shape=(rows, 50 * per_row)
+    )
+    anndata.AnnData(matrix).write_h5ad(path, compression="gzip")
+    site.register(key, source=path)
+    server = site.serve(settings=NARROW)
+    client = Client(server.uri, seconds=500)
+    client.direct({"key": key, "node": "X", "obs": {"index": [0]}})
+    before = server.peak_memory()
+    chosen = chance.permutation(rows)[:2000].tolist()
+    found = decode.array(client.direct({"key": key, "node": "X", "obs": {"index": chosen}}))
+    assert (found != matrix[chosen]).nnz == 0
+    assert server.peak_memory() - before <= 16 * MIB + 32 * MIB
