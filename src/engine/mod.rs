@@ -206,6 +206,9 @@ impl Engine {
     pub async fn remove(&self, source: &Source) -> Result<u64> {
         let one_version = matches!(source, Source::Uid(_) | Source::Key { version: Some(_), .. });
         match self.find(source).await? {
+            Found::Artifact(artifact) if artifact.uid.is_empty() => {
+                Err(crate::error::Error::not_found(format!("'{}' is not registered", artifact.url)))
+            }
             Found::Artifact(_) => self.registry.remove(source, !one_version).await,
             Found::Collection(collection) => {
                 self.registry.remove_collection(&collection.key).await?;
@@ -246,7 +249,12 @@ impl Engine {
                 }
                 Err(error) => Err(error),
             },
-            _ => Ok(Found::Artifact(self.registry.artifact(source).await?)),
+            Source::Url(url) => match self.registry.artifact(source).await {
+                // A URL inside a storage may be read without being registered.
+                Err(error) if error.kind() == crate::error::Kind::NotFound => self.look(url).await.map(Found::Artifact),
+                found => found.map(Found::Artifact),
+            },
+            Source::Key { .. } | Source::Uid(_) => Ok(Found::Artifact(self.registry.artifact(source).await?)),
         }
     }
 }

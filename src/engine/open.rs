@@ -26,7 +26,7 @@ pub(super) enum Opened {
 impl Engine {
     /// The open artifact, from the cache or anew.
     pub(super) async fn opened(&self, artifact: &Artifact) -> Result<Opened> {
-        let name = format!("{}\n{}", artifact.uid, artifact.etag);
+        let name = format!("{}\n{}\n{}", artifact.uid, artifact.url, artifact.etag);
         if let Some(opened) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
             return Ok(opened.clone());
         }

@@ -33,7 +33,7 @@ impl Engine {
             return Err(Error::invalid("the request names no source: expected key, uid, collection or url"));
         }
         let found = match (pins, &request.source) {
-            ([pin], source) if !matches!(source, Source::Collection(_)) => {
+            ([pin], source) if !matches!(source, Source::Collection(_)) && !pin.uid.is_empty() => {
                 // A newer version of the key may exist: the ticket's own version is meant.
                 match self.registry.artifact(&Source::Uid(pin.uid.clone())).await {
                     Ok(artifact) => Found::Artifact(artifact),

@@ -26,13 +26,44 @@ impl Engine {
     /// `PermissionDenied` outside the storages, `NotFound` for a missing object, `InvalidArgument` for
     /// a folder that is neither a zarr store nor one of parquet files.
     pub async fn register(&self, registration: &Registration) -> Result<Artifact> {
-        let location = self.storages.resolve(&registration.url)?;
-        let mut new = match self.storages.head(&location.url).await {
-            Ok(identity) => NewArtifact {
+        let mut found = self.look(&registration.url).await?;
+        if let Some(key) = &registration.key {
+            found.key.clone_from(key);
+        }
+        found.n_observations = self.observations(&found).await;
+        let new = NewArtifact {
+            key: found.key,
+            url: found.url,
+            suffix: found.suffix,
+            kind: found.kind,
+            size: found.size,
+            n_files: found.n_files,
+            n_observations: found.n_observations,
+            etag: found.etag,
+            files: found.files,
+            description: registration.description.clone(),
+            labels: registration.labels.clone(),
+        };
+        Ok(self.registry.register(new).await?.artifact)
+    }
+
+    /// What lies at `url` now, as an artifact that no registry knows (its uid is empty).
+    ///
+    /// # Errors
+    /// As [`Engine::register`].
+    pub(super) async fn look(&self, url: &str) -> Result<Artifact> {
+        self.learn_storage_of(url).await?;
+        let location = self.storages.resolve(url).map_err(|error| match error.kind() {
+            // No root can be of a scheme that is not supported: the URL lies outside them all.
+            Kind::Unimplemented => Error::permission_denied(format!("outside all storage roots: {error}")),
+            _ => error,
+        })?;
+        let mut found = match self.storages.head(&location.url).await {
+            Ok(identity) => Artifact {
                 size: identity.size,
                 etag: identity.etag,
                 kind: kind_of_file(&location.url),
-                ..NewArtifact::default()
+                ..Artifact::default()
             },
             Err(error) if error.kind() == Kind::NotFound => {
                 let files = self.storages.list_files(&location.url).await?;
@@ -43,35 +74,20 @@ impl Engine {
             }
             Err(error) => return Err(error),
         };
-        new.key = registration.key.clone().unwrap_or_else(|| default_key(&location));
-        new.suffix = if new.kind == ArtifactKind::Parquet && new.n_files.is_some() {
-            String::new()
-        } else {
-            suffix(&location.url)
-        };
-        new.url = location.url;
-        new.labels.clone_from(&registration.labels);
-        new.description.clone_from(&registration.description);
-        new.n_observations = self.observations(&new).await;
-        Ok(self.registry.register(new).await?.artifact)
+        found.key = default_key(&location);
+        let is_shards = found.kind == ArtifactKind::Parquet && found.n_files.is_some();
+        found.suffix = if is_shards { String::new() } else { suffix(&location.url) };
+        found.url = location.url;
+        found.is_latest = true;
+        Ok(found)
     }
 
     /// Rows of the table or observations of the AnnData file; none when it has none or does not open.
-    async fn observations(&self, new: &NewArtifact) -> Option<u64> {
-        if new.kind == ArtifactKind::Other {
+    async fn observations(&self, artifact: &Artifact) -> Option<u64> {
+        if artifact.kind == ArtifactKind::Other {
             return None;
         }
-        let artifact = Artifact {
-            key: new.key.clone(),
-            suffix: new.suffix.clone(),
-            kind: new.kind,
-            url: new.url.clone(),
-            size: new.size,
-            etag: new.etag.clone(),
-            files: new.files.clone(),
-            ..Artifact::default()
-        };
-        let counted = match self.open_artifact(&artifact).await {
+        let counted = match self.open_artifact(artifact).await {
             Ok(Opened::Hierarchy(open)) => match meaning(open.tree(), "obs") {
                 Ok(Meaning::Frame(frame)) => Ok(Some(frame.rows)),
                 _ => Ok(None),
@@ -80,7 +96,7 @@ impl Engine {
             Err(error) => Err(error),
         };
         counted.unwrap_or_else(|error| {
-            tracing::warn!(url = new.url, ?error, "registered content that does not open");
+            tracing::warn!(url = artifact.url, ?error, "registered content that does not open");
             None
         })
     }
@@ -113,7 +129,7 @@ fn suffix(url: &str) -> String {
 }
 
 /// A folder as an artifact: a zarr store, or parquet shards in byte order of their paths.
-fn folder(url: &str, files: Vec<ListedFile>) -> Result<NewArtifact> {
+fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
     let size = files.iter().fold(0, |total: u64, file| total.saturating_add(file.size));
     let etag = digest(&files);
     let is_zarr = files.iter().any(|file| ZARR_ROOTS.contains(&file.path.as_str()));
@@ -122,7 +138,7 @@ fn folder(url: &str, files: Vec<ListedFile>) -> Result<NewArtifact> {
         let n_files = Some(files.len() as u64);
         let files = if files.len() > MAX_PINNED_CHUNKS { Vec::new() } else { files };
         let files = files.into_iter().map(pinned).collect();
-        return Ok(NewArtifact { size, etag, n_files, files, kind: ArtifactKind::Zarr, ..NewArtifact::default() });
+        return Ok(Artifact { size, etag, n_files, files, kind: ArtifactKind::Zarr, ..Artifact::default() });
     }
     let hidden = |file: &ListedFile| {
         let name = file.path.rsplit('/').next().unwrap_or(&file.path);
@@ -137,13 +153,13 @@ fn folder(url: &str, files: Vec<ListedFile>) -> Result<NewArtifact> {
         )));
     }
     let size = shards.iter().fold(0, |total: u64, file| total.saturating_add(file.size));
-    Ok(NewArtifact {
+    Ok(Artifact {
         size,
         etag,
         n_files: Some(shards.len() as u64),
         kind: ArtifactKind::Parquet,
         files: shards.into_iter().map(pinned).collect(),
-        ..NewArtifact::default()
+        ..Artifact::default()
     })
 }
 

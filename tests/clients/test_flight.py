@@ -367,6 +367,18 @@ class TestRoots:
         same_array(decode.array(found), whole.X)
 
 
+    def test_a_url_that_nobody_registered_is_served_where_it_lies(self, notebook, client, whole):
+        notebook.put("unregistered/cells.h5ad", stack.NOTEBOOK / "pbmc68k.h5ad")
+        url = f"s3://{stack.BUCKET}/unregistered/cells.h5ad"
+        same_array(decode.array(client.get({"url": url, "node": "X"})), whole.X)
+        ticket = client.info({"url": url, "node": "X"}).endpoints[0].ticket
+        notebook.put("unregistered/cells.h5ad", stack.NOTEBOOK / "csc.h5ad")
+        with pytest.raises(pyarrow.ArrowInvalid, match="changed"):
+            client.reader(ticket).read_all()
+        with pytest.raises(KeyError, match="unregistered/none.h5ad"):
+            client.get({"url": f"s3://{stack.BUCKET}/unregistered/none.h5ad", "node": "X"})
+
+
 class TestCancelling:
     """A reader that goes away stops the fetches."""
 
