@@ -26,7 +26,6 @@ mod codec;
 mod data_type;
 mod decoder;
 mod documents;
-mod fletcher32;
 mod json;
 mod locate;
 mod node;
