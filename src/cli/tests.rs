@@ -12,7 +12,7 @@ use serde_json::json;
 use super::output::{Form, Output};
 use super::register::{absolute_url, storage_root};
 use super::slice_options::rows_selector;
-use super::{Cli, Command, inspect, table, tree};
+use super::{Cli, Command, explain, inspect, table, tree};
 use crate::error::Kind;
 use crate::model::request::{Layout, Partitioning, Selector, SliceRequest, Source};
 
@@ -180,4 +180,26 @@ fn what_cannot_be_written_is_named() {
     let error = Output::create(&folder.path().join("o.csv"), Form::Csv, &batch.schema()).err().unwrap();
     assert_eq!(error.kind(), Kind::Unimplemented);
     assert!(error.message().contains("'X_pca'"), "{error}");
+}
+
+#[test]
+fn an_explanation_is_a_sentence_and_its_ranges() {
+    let plan = json!({
+        "artifact": {"key": "a.h5ad"}, "node": "X", "shape_before": [70, 765], "shape_after": [2, 765],
+        "requests": 1, "bytes": 3060, "ranges": [{"array": "X", "object": null, "offset": 94884, "length": 3060, "chunks": 1}],
+    });
+    assert_eq!(
+        explain::text(&plan),
+        "a.h5ad X (2 × 765 of 70 × 765): 1 requests, 3060 bytes\n\
+         OFFSET  LENGTH  CHUNKS  ARRAY  OBJECT\n94884   3060    1       X"
+    );
+    let plan = json!({
+        "artifact": {"collection": "c"}, "node": "", "shape_before": [70, 4], "shape_after": [null, 4],
+        "requests": null, "bytes": null, "bytes_at_most": 900, "files": [{"object": "s3://b/1.parquet", "row_groups": 1, "bytes_at_most": 900}],
+    });
+    assert_eq!(
+        explain::text(&plan),
+        "c (? × 4 of 70 × 4): at most 900 bytes of 1 files\n\
+         ROW GROUPS  BYTES AT MOST  FILE\n1           900            s3://b/1.parquet"
+    );
 }

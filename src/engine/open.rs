@@ -57,7 +57,9 @@ impl Engine {
             self.learn_storage_of(&artifact.url).await?;
             files.extend(self.table_files(artifact)?);
         }
-        Ok(Arc::new(table::open(TableSource { files }, TableOptions::default()).await?))
+        let memory_bytes = usize::try_from(self.context.memory_bytes()).unwrap_or(usize::MAX);
+        let options = TableOptions { memory_bytes, ..TableOptions::default() };
+        Ok(Arc::new(table::open(TableSource { files }, options).await?))
     }
 
     pub(super) async fn open_artifact(&self, artifact: &Artifact) -> Result<Opened> {

@@ -67,6 +67,11 @@ impl ReadContext {
         }
     }
 
+    /// Bytes that all streams together may hold.
+    pub fn memory_bytes(&self) -> u64 {
+        self.memory_bytes
+    }
+
     /// Runs `work` on the blocking pool, at most as many at once as there are decoders.
     ///
     /// # Errors
