@@ -2,7 +2,7 @@
 //! cut so that each message is within its limits.
 //!
 //! The cutting is our own, by exact sizes: the encoder of arrow-flight cuts by the memory of whole
-//! buffers, which is wrong for slices. Batches without rows are not sent.
+//! buffers, which is wrong for slices. Batches without rows are sent only for their dictionaries.
 
 use std::sync::Arc;
 
@@ -79,11 +79,23 @@ impl Remaining {
             } else {
                 match self.batches.next().await {
                     None => return Ok(None),
-                    Some(batch) => self.current = Some((self.encoder.check(batch?)?, 0)),
+                    Some(batch) => {
+                        let batch = self.encoder.check(batch?)?;
+                        if batch.num_rows() == 0 && has_dictionary(&batch) {
+                            self.cut = self.encoder.cut(&batch, 0, 0)?;
+                            self.cut.reverse();
+                        }
+                        self.current = Some((batch, 0));
+                    }
                 }
             }
         }
     }
+}
+
+/// Whether a batch without rows still says something: the values that its rows could have.
+fn has_dictionary(batch: &RecordBatch) -> bool {
+    batch.columns().iter().any(|column| matches!(column.data_type(), DataType::Dictionary(..)))
 }
 
 /// Encodes the batches of one stream.

@@ -61,11 +61,19 @@ fn check_pieces(decoded: &[RecordBatch], batch: &RecordBatch) {
 #[test]
 fn an_empty_answer_is_its_schema() {
     let batch = zoo::batch(0);
-    for batches in [vec![], vec![batch.clone()]] {
-        let messages = encode(&batch.schema(), &batches, WIDE).unwrap();
-        assert_eq!(messages.len(), 1);
-        assert_eq!(kind(&messages[0]), MessageHeader::Schema);
-    }
+    let messages = encode(&batch.schema(), &[], WIDE).unwrap();
+    assert_eq!(messages.iter().map(kind).collect::<Vec<_>>(), [MessageHeader::Schema]);
+    let plain = RecordBatch::new_empty(Arc::new(Schema::new(vec![Field::new("a", DataType::Int8, false)])));
+    let messages = encode(&plain.schema(), std::slice::from_ref(&plain), WIDE).unwrap();
+    assert_eq!(messages.iter().map(kind).collect::<Vec<_>>(), [MessageHeader::Schema]);
+}
+
+#[test]
+fn a_batch_without_rows_sends_its_dictionaries() {
+    let batch = zoo::batch(20).slice(0, 0);
+    let messages = encode(&batch.schema(), std::slice::from_ref(&batch), WIDE).unwrap();
+    assert!(messages.iter().any(|message| kind(message) == MessageHeader::DictionaryBatch));
+    assert_eq!(decode(&messages), [batch]);
 }
 
 #[test]
