@@ -40,11 +40,11 @@ impl Hierarchy {
     ///
     /// # Errors
     /// `NotFound` for a missing array, `Unimplemented` for one that cannot be read, `DataLoss` for a
-    /// corrupt chunk index, and the errors of reading it.
+    /// corrupt chunk index (HDF5) or index of a shard (zarr), and the errors of reading it.
     pub async fn locate(&self, path: &str, positions: &[ChunkPosition]) -> Result<Vec<ChunkLocation>> {
         match self {
             Self::Hdf5(file) => file.locate(path, positions).await,
-            Self::Zarr(store) => store.locate(path, positions),
+            Self::Zarr(store) => store.locate(path, positions).await,
         }
     }
 

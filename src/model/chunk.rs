@@ -1,5 +1,7 @@
 //! Where the bytes of a chunk lie.
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 /// Position of a chunk in its array's grid, one number per dimension.
@@ -17,13 +19,16 @@ pub enum ChunkLocation {
         /// HDF5 filter mask: bit i set means filter i was not applied to this chunk.
         filter_mask: u32,
     },
-    /// A whole object of a folder-like artifact (zarr), by its path below the artifact's root. It
-    /// may be missing, which means fill value.
+    /// A whole object of a folder-like artifact (zarr), or a part of one, by its path below the
+    /// artifact's root. A whole object may be missing, which means fill value.
     Object {
         /// Path below the artifact's root.
         path: String,
-        /// Size in bytes, where it is known without asking the store.
+        /// Size of the object in bytes, where it is known.
         length: Option<u64>,
+        /// The chunk's bytes within the object (an inner chunk of a shard), half-open; `None` when
+        /// the object is the chunk.
+        part: Option<Range<u64>>,
     },
     /// The bytes were in the metadata already (compact HDF5 datasets).
     Inline(Bytes),

@@ -1,9 +1,10 @@
 //! Which requests fetch the bytes of a list of chunk tasks.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::tasks::{ChunkTask, row_bytes};
-use crate::error::{Error, Result};
+use crate::error::{Error, Result, ResultExt};
 use crate::model::chunk::ChunkLocation;
 use crate::model::coalesce::{Coalesced, coalesce};
 use crate::model::tree::ArrayNode;
@@ -47,23 +48,23 @@ pub fn requests(
     locations: &[ChunkLocation],
     merging: Merging,
 ) -> Result<(Vec<Request>, Vec<usize>)> {
-    let mut ranges: Vec<(Range<u64>, usize)> = Vec::new();
+    // By object; none is the artifact's only one.
+    let mut ranges: BTreeMap<Option<&str>, Vec<(Range<u64>, usize)>> = BTreeMap::new();
     let mut requests = Vec::new();
     let mut local = Vec::new();
     for (index, (task, location)) in tasks.iter().zip(locations).enumerate() {
         match location {
             ChunkLocation::Inline(_) | ChunkLocation::Missing => local.push(index),
             ChunkLocation::Range { offset, length, .. } => {
-                let range = match &task.rows {
-                    None => *offset..offset.saturating_add(*length),
-                    Some(rows) => part_of(node, rows, *offset, *length)?,
-                };
-                if range.is_empty() {
-                    return Err(Error::data_loss(format!("chunk at offset {offset} has no bytes")));
-                }
-                ranges.push((range, index));
+                let range = range_of(node, task, *offset, *length)?;
+                ranges.entry(None).or_default().push((range, index));
             }
-            ChunkLocation::Object { path, length } => {
+            ChunkLocation::Object { path, part: Some(part), .. } => {
+                let range = range_of(node, task, part.start, part.end.saturating_sub(part.start))
+                    .with_context(|| format!("object '{path}'"))?;
+                ranges.entry(Some(path)).or_default().push((range, index));
+            }
+            ChunkLocation::Object { path, length, part: None } => {
                 let range = match (&task.rows, length) {
                     (None, length) => length.map(|length| 0..length),
                     (Some(rows), Some(length)) => Some(part_of(node, rows, 0, *length)?),
@@ -73,13 +74,27 @@ pub fn requests(
             }
         }
     }
-    requests.extend(merge(&ranges, merging));
+    for (object, ranges) in &ranges {
+        requests.extend(merge(*object, ranges, merging));
+    }
     Ok((requests, local))
 }
 
 /// Bytes that `request` moves, when known without asking the store.
 pub fn request_bytes(request: &Request) -> Option<u64> {
     request.range.as_ref().map(|range| range.end - range.start)
+}
+
+/// The bytes that `task` needs of a chunk of `length` bytes at `offset`.
+fn range_of(node: &ArrayNode, task: &ChunkTask, offset: u64, length: u64) -> Result<Range<u64>> {
+    let range = match &task.rows {
+        None => offset..offset.saturating_add(length),
+        Some(rows) => part_of(node, rows, offset, length)?,
+    };
+    if range.is_empty() {
+        return Err(Error::data_loss(format!("chunk at offset {offset} has no bytes")));
+    }
+    Ok(range)
 }
 
 fn scale(rows: &Range<u64>, row_bytes: u64) -> Range<u64> {
@@ -98,8 +113,8 @@ fn part_of(node: &ArrayNode, rows: &Range<u64>, offset: u64, length: u64) -> Res
     Ok(offset.saturating_add(part.start)..offset.saturating_add(part.end))
 }
 
-/// Ranges of tasks merged where their gap is small enough.
-fn merge(ranges: &[(Range<u64>, usize)], merging: Merging) -> Vec<Request> {
+/// Ranges of tasks in one object, merged where their gap is small enough.
+fn merge(object: Option<&str>, ranges: &[(Range<u64>, usize)], merging: Merging) -> Vec<Request> {
     let asked: Vec<Range<u64>> = ranges.iter().map(|(range, _)| range.clone()).collect();
     let request = |Coalesced { range: whole, members }: Coalesced| {
         let members = members
@@ -107,7 +122,7 @@ fn merge(ranges: &[(Range<u64>, usize)], merging: Merging) -> Vec<Request> {
             .filter_map(|place| ranges.get(place))
             .map(|(range, task)| (*task, Some(range.start - whole.start..range.end - whole.start)))
             .collect();
-        Request { object: None, range: Some(whole), members }
+        Request { object: object.map(str::to_owned), range: Some(whole), members }
     };
     coalesce(&asked, merging.gap, merging.longest).into_iter().map(request).collect()
 }

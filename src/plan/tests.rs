@@ -193,6 +193,44 @@ proptest! {
     }
 }
 
+proptest! {
+    #[test]
+    fn parts_of_objects_are_merged_within_their_object(
+        parts in proptest::collection::vec((0_usize..3, 0_u64..2000, 1_u64..100), 1..40), gap in 0_u64..50, longest in 50_u64..400
+    ) {
+        let node = node(&[1], &[1], false);
+        let one = tasks(&node, &[AxisSelection::all(1)]).unwrap().remove(0);
+        let all: Vec<_> = parts.iter().map(|_| one.clone()).collect();
+        let location = |(object, offset, length): &(usize, u64, u64)| ChunkLocation::Object {
+            path: format!("shard{object}"), length: None, part: Some(*offset..*offset + *length),
+        };
+        let locations: Vec<_> = parts.iter().map(location).collect();
+        let merging = Merging { gap, longest };
+        let (found, local) = requests(&node, &all, &locations, merging).unwrap();
+        prop_assert!(local.is_empty());
+        let mut served = vec![0; parts.len()];
+        for request in &found {
+            for (task, part) in &request.members {
+                let (object, offset, length) = parts[*task];
+                let (whole, part) = (request.range.clone().unwrap(), part.clone().unwrap());
+                prop_assert_eq!(request.object.clone(), Some(format!("shard{object}")));
+                prop_assert_eq!(whole.start + part.start..whole.start + part.end, offset..offset + length);
+                served[*task] += 1;
+            }
+        }
+        prop_assert!(served.iter().all(|times| *times == 1));
+        // Each object has the requests that the same ranges have in a file of one object.
+        for object in 0..3 {
+            let in_file = |(_, offset, length): &(usize, u64, u64)| ChunkLocation::Range { offset: *offset, length: *length, filter_mask: 0 };
+            let alone: Vec<_> = parts.iter().filter(|part| part.0 == object).map(in_file).collect();
+            let (expected, _) = requests(&node, &all[..alone.len()], &alone, merging).unwrap();
+            let name = Some(format!("shard{object}"));
+            let of_object: Vec<_> = found.iter().filter(|request| request.object == name).map(|request| request.range.clone()).collect();
+            prop_assert_eq!(of_object, expected.into_iter().map(|request| request.range).collect::<Vec<_>>());
+        }
+    }
+}
+
 #[test]
 fn a_partly_readable_array_reads_only_its_rows() {
     let node = node(&[1000, 10], &[1000, 10], true);

@@ -135,6 +135,11 @@ async fn fetch_and_place(
     let expected = request_bytes(request).unwrap_or_else(|| job.node.chunk_bytes());
     let fetching = context.fetching(expected).await?;
     let bytes = fetch(hierarchy, request, caching).await.with_context(|| format!("array '{}'", job.path))?;
+    if bytes.is_none() && request.members.iter().any(|(_, range)| range.is_some()) {
+        // Its index was there: this is no shard that was never written.
+        let (path, object) = (&job.path, request.object.as_deref().unwrap_or_default());
+        return Err(Error::not_found(format!("array '{path}': object '{object}' went while it was read")));
+    }
     let placing = Arc::clone(&job);
     context
         .decode(move || {

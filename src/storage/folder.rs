@@ -6,13 +6,13 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 use object_store::path::Path;
-use object_store::{GetOptions, ObjectStore, ObjectStoreExt};
+use object_store::{GetOptions, GetRange, ObjectStore, ObjectStoreExt};
 
 use super::exact::{allowed_length, bytes_of};
 use super::failure::error_of;
 use super::location::{check_component, joined};
 use super::options::StorageOptions;
-use super::reader::FolderReader;
+use super::reader::{Edge, FolderReader};
 use super::storages::list_below;
 use crate::error::{Error, Kind, Result};
 
@@ -39,11 +39,13 @@ impl FolderReader for Folder {
             Some(range) => self.read_range(&location, &url, range).await,
             None => self.read_whole(&location, &url).await,
         };
-        match found {
-            Ok(bytes) => Ok(Some(bytes)),
-            Err(error) if error.kind() == Kind::NotFound => Ok(None),
-            Err(error) => Err(error),
-        }
+        if_found(found)
+    }
+
+    async fn read_edge(&self, path: &str, edge: Edge, length: u64) -> Result<Option<(Bytes, u64)>> {
+        let location = below(&self.path, path)?;
+        let url = format!("{}/{path}", self.url);
+        if_found(self.edge_of(&location, &url, edge, length).await)
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
@@ -74,6 +76,29 @@ impl Folder {
         bytes_of(answer, self.options.largest_read_bytes, url).await
     }
 
+    async fn edge_of(&self, location: &Path, url: &str, edge: Edge, length: u64) -> Result<(Bytes, u64)> {
+        let limit = self.options.largest_read_bytes;
+        allowed_length(&(0..length), limit, url)?;
+        let range = match edge {
+            Edge::Start => GetRange::Bounded(0..length),
+            Edge::End => GetRange::Suffix(length),
+        };
+        let options = GetOptions::new().with_range(Some(range));
+        let answer = match self.store.get_opts(location, options).await {
+            Ok(answer) => answer,
+            Err(error) => return Err(self.outside_or(error_of(error, url), location, url, &(0..length)).await),
+        };
+        let size = answer.meta.size;
+        let expected = match edge {
+            Edge::Start => 0..length,
+            Edge::End => size.saturating_sub(length)..size,
+        };
+        if size < length || answer.range != expected {
+            return Err(Error::data_loss(format!("object {url} is cut off: it has {size} of at least {length} bytes")));
+        }
+        Ok((bytes_of(answer, limit, url).await?, size))
+    }
+
     /// An empty range of an object that must exist and be long enough.
     async fn read_nothing(&self, location: &Path, url: &str, range: Range<u64>) -> Result<Bytes> {
         let size = self.store.head(location).await.map_err(|error| error_of(error, url))?.size;
@@ -92,6 +117,15 @@ impl Folder {
             Ok(object) if range.end > object.size => outside(url, range, object.size),
             _ => error,
         }
+    }
+}
+
+/// What was read, if the object is there.
+fn if_found<T>(found: Result<T>) -> Result<Option<T>> {
+    match found {
+        Ok(found) => Ok(Some(found)),
+        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
 }
 

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use bytes::Bytes;
 
 use super::pinned_object::PinnedObject;
-use super::reader::{FolderReader, Known, RangeReader};
-use crate::error::Result;
+use super::reader::{Edge, FolderReader, Known, RangeReader};
+use crate::error::{Error, Result};
 
 /// Reads the listed objects of one folder.
 #[derive(Debug)]
@@ -32,6 +32,20 @@ impl FolderReader for PinnedFolder {
         let Some(object) = self.objects.get(path) else { return Ok(None) };
         let range = range.unwrap_or(0..object.identity.size);
         object.read(range).await.map(Some)
+    }
+
+    async fn read_edge(&self, path: &str, edge: Edge, length: u64) -> Result<Option<(Bytes, u64)>> {
+        let Some(object) = self.objects.get(path) else { return Ok(None) };
+        let size = object.identity.size;
+        let Some(rest) = size.checked_sub(length) else {
+            let url = &object.identity.url;
+            return Err(Error::data_loss(format!("object {url} is cut off: it has {size} of at least {length} bytes")));
+        };
+        let range = match edge {
+            Edge::Start => 0..length,
+            Edge::End => rest..size,
+        };
+        Ok(Some((object.read(range).await?, size)))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {

@@ -60,6 +60,15 @@ pub enum Known {
     Size(u64),
 }
 
+/// One end of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Edge {
+    /// Its first bytes.
+    Start,
+    /// Its last bytes.
+    End,
+}
+
 /// Reads objects below one folder-like root.
 #[async_trait]
 pub trait FolderReader: Debug + Send + Sync {
@@ -78,6 +87,13 @@ pub trait FolderReader: Debug + Send + Sync {
     /// `Unavailable` when the store fails after retries, `PermissionDenied` when it refuses,
     /// `DataLoss` when the range lies outside the object.
     async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Bytes>>;
+
+    /// The first or the last `length` bytes of the object at `path` below the root, in one request, and
+    /// the size of the object in bytes; `None` when there is no such object.
+    ///
+    /// # Errors
+    /// As [`FolderReader::read`]; `DataLoss` when the object is shorter than `length`.
+    async fn read_edge(&self, path: &str, edge: Edge, length: u64) -> Result<Option<(Bytes, u64)>>;
 
     /// Paths of all objects below the root whose path starts with `prefix`, in byte order.
     ///

@@ -9,6 +9,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use simcloud::{Config, Fault, FaultKind, Server};
 use tempfile::TempDir;
 
+use super::reader::Edge;
 use super::*;
 use crate::error::Kind;
 
@@ -306,4 +307,33 @@ async fn dropping_a_read_frees_its_permit() {
     assert!(given_up.is_err());
     let next = tokio::time::timeout(Duration::from_secs(5), reader.read(0..10)).await;
     assert_eq!(next.unwrap().unwrap(), bytes(10));
+}
+
+#[tokio::test]
+async fn ends_of_objects_are_one_request_and_tell_the_size() {
+    let cloud = cloud(hasty()).await;
+    let files = cloud.storages.list_files("s3://bucket").await.unwrap();
+    let whole = bytes(SIZE);
+    let pinned = cloud.storages.pinned_folder("s3://bucket", &files).await.unwrap();
+    let plain = cloud.storages.folder("s3://bucket").await.unwrap();
+    let local = cloud.storages.add(cloud.folder.path().join("bucket").to_str().unwrap(), BTreeMap::new()).unwrap().url;
+    let local = cloud.storages.folder(&local).await.unwrap();
+    for folder in [pinned, plain, local] {
+        for length in [1, 1000, SIZE - 1, SIZE] {
+            let before = cloud.storages.meter().snapshot();
+            let start = folder.read_edge("object", Edge::Start, length as u64).await.unwrap().unwrap();
+            assert_eq!((start.0.as_ref(), start.1), (&whole[..length], SIZE as u64));
+            let end = folder.read_edge("object", Edge::End, length as u64).await.unwrap().unwrap();
+            assert_eq!((end.0.as_ref(), end.1), (&whole[SIZE - length..], SIZE as u64));
+            assert_eq!(cloud.storages.meter().snapshot().since(&before).requests(), 2);
+        }
+        for (path, edge, length) in
+            [("object", Edge::Start, SIZE + 1), ("object", Edge::End, SIZE + 1), ("sub/a b=1", Edge::End, 3)]
+        {
+            let error = folder.read_edge(path, edge, length as u64).await.unwrap_err();
+            assert_eq!(error.kind(), Kind::DataLoss, "{edge:?} {length}: {error:?}");
+            assert!(error.message().contains("cut off"), "{error:?}");
+        }
+        assert_eq!(folder.read_edge("nothing", Edge::End, 1).await.unwrap(), None);
+    }
 }

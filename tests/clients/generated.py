@@ -45,6 +45,28 @@ def many_objects(path, rows=400, width=5000):
     return values
 
 
+def sharded_store(path, rows=4000, width=100):
+    """A zarr v3 store with one float32 array `values` in shards of 1000 × 100 and inner chunks of 50 × 50; gives the array."""
+    values = numpy.random.default_rng(5).standard_normal((rows, width), dtype="float32")
+    group = zarr.open_group(path, mode="w", zarr_format=3)
+    group.create_array("values", data=values, chunks=(50, 50), shards=(1000, 100))
+    zarr.consolidate_metadata(path)
+    return values
+
+
+def inner_chunk_ranges(shard, inner_rows=20, inner_columns=2):
+    """Of the file of one such shard: the byte range of its index, and of each inner chunk by its place in the shard."""
+    content = shard.read_bytes()
+    start = len(content) - inner_rows * inner_columns * 16 - 4
+    entries = numpy.frombuffer(content[start:-4], "<u8").reshape(inner_rows, inner_columns, 2).tolist()
+    chunks = {
+        (row, column): [offset, offset + length]
+        for row, columns in enumerate(entries)
+        for column, (offset, length) in enumerate(columns)
+    }
+    return [start, len(content)], chunks
+
+
 def large_array(path, megabytes, compression):
     """One float32 dataset `values` of rows of 4 KiB, written piece by piece; row r holds r, r + 1, …"""
     width, piece = 1024, 4096

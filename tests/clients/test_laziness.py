@@ -5,7 +5,7 @@ import pytest
 import decode
 from conftest import PBMC
 from expect import same_array, same_frame
-from generated import chunk_ranges, chunked_h5ad
+from generated import chunk_ranges, chunked_h5ad, inner_chunk_ranges, sharded_store
 from wire import Client
 
 KEY = "generated/chunked.h5ad"
@@ -149,3 +149,81 @@ def test_opening_a_small_file_takes_few_requests(notebook):
     client.action("describe", {"key": PBMC})
     stats = notebook.cloud.stats()
     assert stats["requests"] <= 10, stats["by_method"]
+
+
+SHARDED = "generated/sharded.zarr"
+# Rows in inner chunk 1 of shard 0, and in inner chunks 2 and 19 of shard 3.
+SHARDED_ROWS = [*range(60, 70), 3100, 3149, 3999]
+INNER_CHUNKS = {0: [1], 3: [2, 19]}
+
+
+class Sharded:
+    """A sharded store in the bucket, where its inner chunks lie, and what is read of it."""
+
+    def __init__(self, site):
+        self.site, path = site, site.folder / "sharded.zarr"
+        self.values = sharded_store(path)
+        files = {shard: path / "values" / "c" / str(shard) / "0" for shard in range(4)}
+        self.bytes = sum(file.stat().st_size for file in files.values())
+        self.layout = {shard: inner_chunk_ranges(file) for shard, file in files.items()}
+        site.register(SHARDED, source=path)
+        # The tree goes to the registry, the indexes of shards stay with the server that read them.
+        Client(site.serve().uri).direct({"key": SHARDED, "node": "values", "axes": [{"index": [0]}, {}]})
+        self.client = Client(site.serve().uri)
+        self.request = {"key": SHARDED, "node": "values", "axes": [{"index": SHARDED_ROWS}, {}]}
+
+    def reads(self, run):
+        """Shard and range of every read while `run` ran, sorted; and the answer."""
+        self.site.cloud.reset()
+        answer = run()
+        entries = [entry for entry in self.site.cloud.log_entries() if entry["key"].startswith(SHARDED)]
+        assert all(entry["status"] == 206 and entry["method"] == "GET" for entry in entries), entries
+        assert all(entry["if_match"] is not None for entry in entries), entries
+        return sorted((int(entry["key"].split("/")[-2]), entry["range"]) for entry in entries), answer
+
+    def indexes(self):
+        return [(shard, self.layout[shard][0]) for shard in INNER_CHUNKS]
+
+    def chunks(self):
+        """Ranges of the inner chunks of the rows, those that lie side by side as one."""
+        expected = []
+        for shard, rows in INNER_CHUNKS.items():
+            ranges = sorted(self.layout[shard][1][row, column] for row in rows for column in range(2))
+            merged = [list(ranges[0])]
+            for start, end in ranges[1:]:
+                if start - merged[-1][1] <= 16 * 1024:
+                    merged[-1][1] = end
+                else:
+                    merged.append([start, end])
+            expected += [(shard, part) for part in merged]
+        return sorted(expected)
+
+
+@pytest.fixture(scope="module")
+def sharded(site):
+    return Sharded(site)
+
+
+def test_rows_of_shards_read_their_indexes_and_inner_chunks(sharded):
+    """`explain` reads the indexes and says the ranges; the slice then reads exactly those, as does the next."""
+    indexes, plan = sharded.reads(lambda: sharded.client.action("explain", sharded.request))
+    assert indexes == sharded.indexes()
+    for _ in range(2):
+        found, table = sharded.reads(lambda: sharded.client.direct(sharded.request))
+        assert found == sharded.chunks()
+        same_array(decode.array(table), sharded.values[SHARDED_ROWS])
+    assert plan["requests"] == len(found) and plan["chunks"] == 6
+    assert plan["bytes"] == sum(end - start for _, (start, end) in found) < sharded.bytes / 10
+    said = [(int(part["object"].split("/")[-2]), [part["offset"], part["offset"] + part["length"]]) for part in plan["ranges"]]
+    assert sorted(said) == found
+
+
+def test_a_server_that_has_no_index_reads_each_once(sharded):
+    client = Client(sharded.site.serve().uri)
+    found, table = sharded.reads(lambda: client.direct(sharded.request))
+    assert found == sorted(sharded.indexes() + sharded.chunks())
+    same_array(decode.array(table), sharded.values[SHARDED_ROWS])
+
+
+def test_all_of_a_sharded_array(sharded):
+    same_array(decode.array(sharded.client.direct({"key": SHARDED, "node": "values"})), sharded.values)

@@ -13,6 +13,7 @@ use zarrs::metadata::v3::MetadataV3;
 use zarrs::plugin::PluginCreateError;
 
 use super::bounded::bounded;
+use super::shard::Sharding;
 use crate::error::{Error, Result};
 use crate::model::data_type::DataType;
 use crate::model::tree::ArrayNode;
@@ -61,7 +62,11 @@ pub(super) fn codecs(path: &str, array: &ArrayNode) -> Result<Codecs> {
     let is_v3 = version(array) == Some(3);
     let (metadata, codec_list) = if is_v3 {
         let metadata: ArrayMetadataV3 = serde_json::from_value(document).map_err(corrupt)?;
-        let list = metadata.codecs.clone();
+        // What is decoded is an inner chunk of a shard where those are read one by one.
+        let list = match Sharding::of(&array.storage) {
+            Some(sharding) => serde_json::from_value(sharding.codecs).map_err(corrupt)?,
+            None => metadata.codecs.clone(),
+        };
         (ArrayMetadata::V3(metadata), Some(list))
     } else {
         let metadata: ArrayMetadataV2 = serde_json::from_value(document).map_err(corrupt)?;

@@ -22,7 +22,7 @@ pub const MAX_CHUNK_BYTES: u64 = 1 << 30;
 pub struct ZarrDecoder {
     path: String,
     codecs: Codecs,
-    /// Of one chunk; for a sharded array of one shard.
+    /// Of one chunk: of one inner chunk where those of a shard are read one by one.
     chunk_shape: Vec<NonZeroU64>,
     /// Of one chunk.
     element_count: u64,

@@ -1,17 +1,18 @@
 //! zarr stores, versions 2 and 3.
 //!
 //! Sits between a folder of objects and the shared pipeline: it finds and reads metadata, computes
-//! the keys of chunks and decodes chunk bytes through the codec library. It never reads a chunk:
-//! those are planned and fetched as every other format's.
+//! the keys of chunks, reads the indexes of shards and decodes chunk bytes through the codec library.
+//! It never reads a chunk: those are planned and fetched as every other format's.
 //!
 //! ```text
 //! folder ──documents──▶ node ──▶ Tree ──record──▶ index store
-//!                                 ├── locate  ──▶ ChunkLocation::Object
+//!                                 ├── locate  ──▶ ChunkLocation::Object      (shard, shard_index: inner chunks)
 //!                                 └── decoder ──▶ Elements     (codec: what is served; bounded: limits)
 //! ```
 //!
-//! For a sharded array a chunk is a whole shard. Its inner chunks are described in the array's
-//! `storage`, so that reading them one by one needs no other metadata.
+//! For a sharded array a chunk is an inner chunk of a shard: a part of an object. Where the shards are
+//! encoded as a whole (another codec around `sharding_indexed`), a chunk is a whole shard; where an
+//! inner chunk is itself sharded, it is one chunk.
 
 use std::sync::Arc;
 
@@ -20,6 +21,7 @@ use crate::model::chunk::{ChunkLocation, ChunkPosition};
 use crate::model::index_store::IndexStore;
 use crate::model::tree::Tree;
 use crate::storage::reader::FolderReader;
+use shard_index::ShardIndexes;
 
 mod bounded;
 mod codec;
@@ -30,18 +32,24 @@ mod json;
 mod locate;
 mod node;
 mod record;
+mod shard;
+mod shard_index;
 #[cfg(test)]
 mod tests;
 
 pub use codec::{V2_CODECS, V3_CODECS};
 pub use decoder::{MAX_CHUNK_BYTES, ZarrDecoder};
 pub use documents::{MAX_DOCUMENT_BYTES, MAX_LISTED_BYTES, MAX_NODES, READS_IN_FLIGHT};
+pub use locate::INDEXES_IN_FLIGHT;
+pub use shard::MAX_INDEX_BYTES;
+pub use shard_index::MAX_KEPT_INDEX_BYTES;
 
 /// An opened zarr store.
 #[derive(Debug)]
 pub struct ZarrStore {
     folder: Arc<dyn FolderReader>,
     tree: Tree,
+    shard_indexes: ShardIndexes,
 }
 
 impl ZarrStore {
@@ -56,14 +64,18 @@ impl ZarrStore {
             && let Some(record) = indexes.load(identity, record::NAME).await?
             && let Some(tree) = record::decode(&record)
         {
-            return Ok(Self { folder, tree });
+            return Ok(Self::of(folder, tree));
         }
         let documents = documents::find(folder.as_ref()).await;
         let tree = documents.and_then(node::tree).with_context(|| format!("zarr store '{}'", folder.url()))?;
         if !identity.is_empty() {
             indexes.save(identity, record::NAME, record::encode(&tree)?).await?;
         }
-        Ok(Self { folder, tree })
+        Ok(Self::of(folder, tree))
+    }
+
+    fn of(folder: Arc<dyn FolderReader>, tree: Tree) -> Self {
+        Self { folder, tree, shard_indexes: ShardIndexes::new(MAX_KEPT_INDEX_BYTES) }
     }
 
     /// All groups and arrays.
@@ -71,12 +83,14 @@ impl ZarrStore {
         &self.tree
     }
 
-    /// See [`super::Hierarchy::locate`]. For a sharded array a position is that of a shard.
+    /// See [`super::Hierarchy::locate`]. Reads the indexes of the shards that hold the positions, each
+    /// once as long as it is kept.
     ///
     /// # Errors
     /// As there, and `OutOfRange` for a position outside the grid.
-    pub fn locate(&self, path: &str, positions: &[ChunkPosition]) -> Result<Vec<ChunkLocation>> {
-        locate::locate(path, self.tree.array(path)?, positions, self.folder.as_ref())
+    pub async fn locate(&self, path: &str, positions: &[ChunkPosition]) -> Result<Vec<ChunkLocation>> {
+        let array = self.tree.array(path)?;
+        locate::locate(path, array, positions, self.folder.as_ref(), &self.shard_indexes).await
     }
 
     /// See [`super::Hierarchy::decoder`].

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::data_type;
 use super::documents::{Documents, NodeDocuments};
+use super::shard::Sharding;
 use crate::error::{Error, Result, ResultExt};
 use crate::model::data_type::DataType;
 use crate::model::tree::{ArrayNode, Attributes, Node, Tree, join};
@@ -94,12 +95,14 @@ fn v3_array(mut document: Map<String, Value>, attributes: Attributes) -> Result<
     {
         *stored = json!(chunk_shape);
     }
-    let Some(Value::Array(codecs)) = document.get("codecs") else {
-        return Err(corrupt("codecs", "a list", document.get("codecs")));
-    };
-    let filters = codecs.iter().map(|codec| name_of(codec, "name")).collect::<Result<Vec<_>>>()?;
+    let filters = names(document.get("codecs").unwrap_or(&Value::Null))?;
     let data_type = data_type::from_v3(document.get("data_type").unwrap_or(&Value::Null));
-    let partly_readable = filters == ["bytes"] && is_plain(&data_type);
+    let storage = Value::Object(document);
+    let (chunk_shape, chunk_codecs) = match Sharding::of(&storage) {
+        Some(sharding) => (sharding.chunk_shape, names(&sharding.codecs)?),
+        None => (chunk_shape, filters.clone()),
+    };
+    let partly_readable = chunk_codecs == ["bytes"] && is_plain(&data_type);
     Ok(Node::Array(ArrayNode {
         shape,
         is_null: false,
@@ -108,8 +111,14 @@ fn v3_array(mut document: Map<String, Value>, attributes: Attributes) -> Result<
         filters,
         partly_readable,
         attributes,
-        storage: Value::Object(document),
+        storage,
     }))
+}
+
+/// The names of a list of codecs.
+fn names(codecs: &Value) -> Result<Vec<String>> {
+    let Value::Array(list) = codecs else { return Err(corrupt("codecs", "a list", Some(codecs))) };
+    list.iter().map(|codec| name_of(codec, "name")).collect()
 }
 
 /// Why an array cannot be served although its document is well formed.

@@ -5,3 +5,4 @@ mod elements;
 mod folder;
 mod open;
 mod refused;
+mod shards;

@@ -112,7 +112,7 @@ async fn only_plain_chunks_are_partly_readable() {
         ("codecs_v2", vec!["none"]),
         ("codecs_v3", vec!["none"]),
         ("fortran_v2", vec!["line", "scalar"]),
-        ("sharding_v3", vec![]),
+        ("sharding_v3", vec!["plain"]),
         ("types_v3", vec![]),
     ];
     for (name, plain) in rows {

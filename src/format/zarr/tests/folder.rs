@@ -16,7 +16,7 @@ use crate::error::{Error, Result};
 use crate::format::zarr::ZarrStore;
 use crate::model::chunk::{ChunkLocation, ChunkPosition, Elements};
 use crate::model::index_store::{IndexStore, NoIndexStore};
-use crate::storage::reader::FolderReader;
+use crate::storage::reader::{Edge, FolderReader, Known};
 
 /// Objects by path.
 #[derive(Debug, Default)]
@@ -26,7 +26,13 @@ pub(super) struct MemoryFolder {
     pub(super) failing: Option<&'static str>,
     pub(super) reads: AtomicUsize,
     pub(super) lists: AtomicUsize,
-    in_flight: AtomicUsize,
+    /// Whether sizes are known, as those of a pinned store are.
+    pub(super) pinned: bool,
+    /// Whether nothing but ends of objects is there (a shard that went after its index was read).
+    pub(super) gone_after_index: bool,
+    /// What was read.
+    pub(super) log: Mutex<Vec<(String, Range<u64>)>>,
+    pub(super) in_flight: AtomicUsize,
     /// Most reads that were under way at the same time.
     pub(super) most_in_flight: AtomicUsize,
 }
@@ -64,6 +70,23 @@ impl MemoryFolder {
         }
     }
 
+    async fn read_present(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Bytes>> {
+        self.reads.fetch_add(1, Ordering::SeqCst);
+        self.most_in_flight.fetch_max(self.in_flight.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        tokio::task::yield_now().await;
+        self.in_flight.fetch_sub(1, Ordering::SeqCst);
+        if self.failing.is_some_and(|end| path.ends_with(end)) {
+            return Err(Error::unavailable("the store does not answer"));
+        }
+        let Some(whole) = self.objects.get(path).cloned() else { return Ok(None) };
+        let range = range.unwrap_or(0..whole.len() as u64);
+        self.log.lock().unwrap().push((path.to_owned(), range.clone()));
+        if range.start > range.end || range.end > whole.len() as u64 {
+            return Err(Error::data_loss(format!("bytes {range:?} lie outside '{path}'")));
+        }
+        Ok(Some(whole.slice(range.start as usize..range.end as usize)))
+    }
+
     /// Reads and lists so far.
     pub(super) fn requests(&self) -> (usize, usize) {
         (self.reads.load(Ordering::SeqCst), self.lists.load(Ordering::SeqCst))
@@ -77,18 +100,25 @@ impl FolderReader for MemoryFolder {
     }
 
     async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Bytes>> {
-        self.reads.fetch_add(1, Ordering::SeqCst);
-        self.most_in_flight.fetch_max(self.in_flight.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
-        tokio::task::yield_now().await;
-        self.in_flight.fetch_sub(1, Ordering::SeqCst);
-        if self.failing.is_some_and(|end| path.ends_with(end)) {
-            return Err(Error::unavailable("the store does not answer"));
+        if self.gone_after_index && path.contains("/c/") {
+            return Ok(None);
         }
-        let whole = self.objects.get(path).cloned();
-        Ok(whole.map(|bytes| match range {
-            Some(range) => bytes.slice(range.start as usize..range.end as usize),
-            None => bytes,
-        }))
+        self.read_present(path, range).await
+    }
+
+    fn known(&self, path: &str) -> Known {
+        match self.objects.get(path) {
+            _ if !self.pinned => Known::Nothing,
+            None => Known::Absent,
+            Some(bytes) => Known::Size(bytes.len() as u64),
+        }
+    }
+
+    async fn read_edge(&self, path: &str, edge: Edge, length: u64) -> Result<Option<(Bytes, u64)>> {
+        let Some(size) = self.objects.get(path).map(|bytes| bytes.len() as u64) else { return Ok(None) };
+        let rest = size.checked_sub(length).ok_or_else(|| Error::data_loss(format!("object '{path}' is cut off")))?;
+        let range = if edge == Edge::Start { 0..length } else { rest..size };
+        Ok(self.read_present(path, Some(range)).await?.map(|bytes| (bytes, size)))
     }
 
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
@@ -143,8 +173,9 @@ pub(super) fn positions(grid: &[u64]) -> Vec<ChunkPosition> {
 
 /// The bytes of one chunk as the pipeline fetches them.
 pub(super) async fn fetch(store: &ZarrStore, path: &str, position: &[u64]) -> Result<Option<Bytes>> {
-    match store.locate(path, &[position.to_vec()])?.remove(0) {
-        ChunkLocation::Object { path, .. } => store.folder().read(&path, None).await,
+    match store.locate(path, &[position.to_vec()]).await?.remove(0) {
+        ChunkLocation::Object { path, part, .. } => store.folder().read(&path, part).await,
+        ChunkLocation::Missing => Ok(None),
         other => panic!("{other:?}"),
     }
 }

@@ -91,10 +91,10 @@ async fn metadata_that_is_not_served_is_refused_and_corrupt_metadata_is_data_los
 #[tokio::test]
 async fn positions_outside_the_grid_are_errors() {
     let store = open(MemoryFolder::of(&[("zarr.json", V3)])).await.unwrap();
-    assert!(store.locate("", &[vec![0], vec![1]]).is_ok());
+    assert!(store.locate("", &[vec![0], vec![1]]).await.is_ok());
     for position in [vec![2], vec![], vec![0, 0], vec![u64::MAX]] {
-        let error = store.locate("", &[vec![0], position]).unwrap_err();
+        let error = store.locate("", &[vec![0], position]).await.unwrap_err();
         assert_eq!(error.kind(), Kind::OutOfRange);
     }
-    assert_eq!(store.locate("nowhere", &[]).unwrap_err().kind(), Kind::NotFound);
+    assert_eq!(store.locate("nowhere", &[]).await.unwrap_err().kind(), Kind::NotFound);
 }
