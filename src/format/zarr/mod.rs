@@ -21,6 +21,7 @@ use crate::model::index_store::IndexStore;
 use crate::model::tree::Tree;
 use crate::storage::reader::FolderReader;
 
+pub(crate) mod blosc;
 mod bounded;
 mod codec;
 mod data_type;
