@@ -18,7 +18,13 @@ pub(crate) fn decompress(encoded: &[u8], limit: usize) -> Result<Vec<u8>> {
             "blosc: the header announces {announced} bytes, expected at most {limit}"
         )));
     }
-    blosc_decompress_bytes(encoded, announced, 1).map_err(|error| {
+    let plain = blosc_decompress_bytes(encoded, announced, 1).map_err(|error| {
         Error::data_loss(format!("blosc: {} bytes do not decompress to {announced}: {error}", encoded.len()))
-    })
+    })?;
+    // The library may give fewer bytes, and then not say where they are missing.
+    if plain.len() == announced {
+        Ok(plain)
+    } else {
+        Err(Error::data_loss(format!("blosc: decompressed to {} bytes, the header announces {announced}", plain.len())))
+    }
 }

@@ -101,3 +101,29 @@ damaged! {
     szip: "hdf5/filter_szip.h5", 1;
     scaleoffset: "hdf5/filter_scaleoffset.h5", 1;
 }
+
+/// The library takes a block for decompressed that ends before the size in the header.
+#[tokio::test]
+async fn a_blosc_buffer_of_fewer_bytes_than_announced_is_damaged() {
+    let name = "hdf5/filter_blosc.h5";
+    let file = open_fixture(name).await;
+    let bytes = std::fs::read(fixture(name)).unwrap();
+    let mut messages = Vec::new();
+    for path in file.tree().nodes.keys().filter(|path| path.ends_with("/steps") && !path.starts_with("all")) {
+        let location = file.locate(path, &[vec![0]]).await.unwrap().remove(0);
+        let ChunkLocation::Range { offset, length, .. } = location else { panic!("{location:?}") };
+        let mut changed = bytes[offset as usize..(offset + length) as usize].to_vec();
+        assert_eq!(changed[4..8], 1608_u32.to_le_bytes(), "{path}");
+        // Bytes of all, and bytes of a block.
+        changed[4] += 1;
+        changed[8] += 1;
+        match crate::format::zarr::blosc::decompress(&changed, 5000) {
+            Ok(plain) => assert_eq!(plain.len(), 1609, "{path}"),
+            Err(error) => messages.push(error.message().to_owned()),
+        }
+        let error = crate::format::zarr::blosc::decompress(&changed, 1608).unwrap_err();
+        assert_eq!(error.message(), "blosc: the header announces 1609 bytes, expected at most 1608");
+    }
+    let expected = "blosc: decompressed to 1608 bytes, the header announces 1609";
+    assert!(messages.iter().any(|message| message == expected), "{messages:?}");
+}
