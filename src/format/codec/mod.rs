@@ -5,10 +5,14 @@
 
 use crate::error::{Error, Result};
 
+pub mod bitshuffle;
+pub mod bzip2;
 pub mod deflate;
 pub mod fletcher32;
+pub mod lz4;
 pub mod lzf;
 pub mod shuffle;
+pub mod zstd;
 
 #[cfg(test)]
 mod tests;
@@ -16,6 +20,14 @@ mod tests;
 /// The error for encoded bytes that filter `name` cannot undo.
 fn damaged(name: &str, what: impl std::fmt::Display) -> Error {
     Error::data_loss(format!("{name}: {what}"))
+}
+
+/// The first `LENGTH` bytes of `encoded`, which filter `name` must find, and the rest.
+fn split<'a, const LENGTH: usize>(name: &str, encoded: &'a [u8]) -> Result<([u8; LENGTH], &'a [u8])> {
+    match encoded.split_first_chunk::<LENGTH>() {
+        Some((first, rest)) => Ok((*first, rest)),
+        None => Err(damaged(name, format_args!("expected a header of {LENGTH} bytes, found {}", encoded.len()))),
+    }
 }
 
 /// Zeroed bytes of `length`, without aborting when they cannot be had.

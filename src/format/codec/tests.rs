@@ -1,6 +1,6 @@
 use proptest::prelude::*;
 
-use super::{deflate, fletcher32, lzf, shuffle};
+use super::{bitshuffle, bzip2, deflate, fletcher32, lz4, lzf, shuffle, zstd};
 use crate::error::Kind;
 
 /// Shuffle as its definition says it.
@@ -99,4 +99,117 @@ fn deflate_refuses_more_than_the_limit() {
     let error = deflate::decompress(&encoded, 100, 9_999).unwrap_err();
     assert!(error.message().contains("more than 9999 bytes"), "{error}");
     assert_eq!(deflate::decompress(b"no zlib", 100, 100).unwrap_err().kind(), Kind::DataLoss);
+}
+
+/// Bitshuffle of one block as its definition says it: bit `b` of element `e` is bit `b * count + e`.
+fn bitshuffle_naively(plain: &[u8], size: usize) -> Vec<u8> {
+    let count = plain.len() / size;
+    let mut out = vec![0; plain.len()];
+    for element in 0..count {
+        for bit in 0..size * 8 {
+            let value = plain[element * size + bit / 8] >> (bit % 8) & 1;
+            let to = bit * count + element;
+            out[to / 8] |= value << (to % 8);
+        }
+    }
+    out
+}
+
+/// The blocks of `plain` and what is left behind the last multiple of 8 elements.
+fn bitshuffle_blocks(plain: &[u8], size: usize, block: usize) -> (Vec<Vec<u8>>, &[u8]) {
+    let (blocks, left) = plain.split_at(plain.len() / size / 8 * 8 * size);
+    (blocks.chunks(block * size).map(|block| bitshuffle_naively(block, size)).collect(), left)
+}
+
+/// Size of all, size of a block, and per block its size and bytes, as LZ4 and bitshuffle have it.
+fn framed(total: usize, block: usize, blocks: &[Vec<u8>], left: &[u8]) -> Vec<u8> {
+    let mut out = (total as u64).to_be_bytes().to_vec();
+    out.extend_from_slice(&(block as u32).to_be_bytes());
+    for block in blocks {
+        out.extend_from_slice(&(block.len() as u32).to_be_bytes());
+        out.extend_from_slice(block);
+    }
+    out.extend_from_slice(left);
+    out
+}
+
+proptest! {
+    #[test]
+    fn bitshuffle_undoes_the_definition(
+        elements in proptest::collection::vec(any::<[u8; 12]>(), 0..200),
+        size in 1_usize..13,
+        eights in 1_usize..8,
+    ) {
+        let plain: Vec<u8> = elements.iter().flat_map(|element| element[..size].to_vec()).collect();
+        let block = eights * 8;
+        let (blocks, left) = bitshuffle_blocks(&plain, size, block);
+        let parameters = |compression| bitshuffle::Parameters::of(&[0, 2, size as u32, block as u32, compression]).unwrap();
+        let encoded = [blocks.concat(), left.to_vec()].concat();
+        prop_assert_eq!(&bitshuffle::decompress(&encoded, parameters(0), plain.len()).unwrap(), &plain);
+
+        let packed: Vec<_> = blocks.iter().map(|block| lz4_flex::block::compress(block)).collect();
+        let encoded = framed(plain.len(), block * size, &packed, left);
+        prop_assert_eq!(&bitshuffle::decompress(&encoded, parameters(2), plain.len()).unwrap(), &plain);
+
+        let packed: Vec<_> = blocks.iter().map(|block| ::zstd::bulk::compress(block, 1).unwrap()).collect();
+        let encoded = framed(plain.len(), block * size, &packed, left);
+        prop_assert_eq!(&bitshuffle::decompress(&encoded, parameters(3), plain.len()).unwrap(), &plain);
+    }
+
+    #[test]
+    fn lz4_undoes_blocks(plain in proptest::collection::vec(0_u8..3, 0..500), block in 1_usize..200) {
+        let packed = |block: &[u8]| {
+            let packed = lz4_flex::block::compress(block);
+            if packed.len() < block.len() { packed } else { block.to_vec() }
+        };
+        let blocks: Vec<_> = plain.chunks(block).map(packed).collect();
+        let encoded = framed(plain.len(), block, &blocks, &[]);
+        prop_assert_eq!(&lz4::decompress(&encoded, plain.len()).unwrap(), &plain);
+    }
+
+    #[test]
+    fn noise_ends(noise in proptest::collection::vec(any::<u8>(), 0..300), total in 0_u64..2000, block in 0_u32..200) {
+        let encoded = [&total.to_be_bytes()[..], &block.to_be_bytes(), &noise].concat();
+        for compression in [0, 2, 3] {
+            let parameters = bitshuffle::Parameters::of(&[0, 2, 4, block, compression]).unwrap();
+            if let Ok(plain) = bitshuffle::decompress(&encoded, parameters, 1000) {
+                prop_assert!(plain.len() <= 1000);
+            }
+        }
+        if let Ok(plain) = lz4::decompress(&encoded, 1000) {
+            prop_assert_eq!(plain.len() as u64, total);
+        }
+    }
+}
+
+#[test]
+fn more_than_the_limit_is_refused() {
+    let plain = vec![7; 100_000];
+    let zstd = ::zstd::bulk::compress(&plain, 3).unwrap();
+    let mut bzip2 = Vec::new();
+    let mut encoder = ::bzip2::bufread::BzEncoder::new(&plain[..], ::bzip2::Compression::fast());
+    std::io::Read::read_to_end(&mut encoder, &mut bzip2).unwrap();
+    let framed = framed(usize::MAX, 8, &[], &[]);
+    let parameters = bitshuffle::Parameters::of(&[0, 2, 4, 0, 2]).unwrap();
+    assert_eq!(zstd::decompress(&zstd, 100_000).unwrap(), plain);
+    assert_eq!(bzip2::decompress(&bzip2, 10, 100_000).unwrap(), plain);
+    for result in [
+        zstd::decompress(&zstd, 99_999),
+        bzip2::decompress(&bzip2, 10, 99_999),
+        lz4::decompress(&framed, 99_999),
+        bitshuffle::decompress(&framed, parameters, 99_999),
+    ] {
+        let error = result.unwrap_err();
+        assert_eq!(error.kind(), Kind::DataLoss);
+        assert!(error.message().contains("99999"), "{error}");
+    }
+}
+
+#[test]
+fn bitshuffle_of_unknown_parameters_is_none() {
+    assert!(bitshuffle::Parameters::of(&[0, 2, 4, 0, 1]).is_none());
+    assert!(bitshuffle::Parameters::of(&[0, 2, 0]).is_none());
+    assert!(bitshuffle::Parameters::of(&[]).is_none());
+    let seven = bitshuffle::Parameters::of(&[0, 2, 4, 7, 0]).unwrap();
+    assert_eq!(bitshuffle::decompress(&[0; 64], seven, 64).unwrap_err().kind(), Kind::DataLoss);
 }

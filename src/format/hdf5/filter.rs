@@ -4,13 +4,23 @@ use std::borrow::Cow;
 
 use serde::{Deserialize, Serialize};
 
+use super::parser;
 use crate::error::{Error, Result};
-use crate::format::codec::{deflate, fletcher32, lzf, shuffle};
+use crate::format::codec::{bitshuffle, bzip2, deflate, fletcher32, lz4, lzf, shuffle, zstd};
+use crate::format::zarr;
 
 const DEFLATE: u16 = 1;
 const SHUFFLE: u16 = 2;
 const FLETCHER32: u16 = 3;
+const SZIP: u16 = 4;
+const NBIT: u16 = 5;
+const SCALEOFFSET: u16 = 6;
+const BZIP2: u16 = 307;
 const LZF: u16 = 32000;
+const BLOSC: u16 = 32001;
+const LZ4: u16 = 32004;
+const BITSHUFFLE: u16 = 32008;
+const ZSTD: u16 = 32015;
 
 /// Bytes that a compressed stream inside another compressed stream may be larger than its chunk.
 const NESTED_GROWTH: usize = 64 * 1024;
@@ -32,16 +42,16 @@ pub(crate) fn known_name(id: u16) -> Option<&'static str> {
         DEFLATE => "deflate",
         SHUFFLE => "shuffle",
         FLETCHER32 => "fletcher32",
-        4 => "szip",
-        5 => "nbit",
-        6 => "scaleoffset",
-        307 => "bzip2",
+        SZIP => "szip",
+        NBIT => "nbit",
+        SCALEOFFSET => "scaleoffset",
+        BZIP2 => "bzip2",
         LZF => "lzf",
-        32001 => "blosc",
-        32004 => "lz4",
-        32008 => "bitshuffle",
+        BLOSC => "blosc",
+        LZ4 => "lz4",
+        BITSHUFFLE => "bitshuffle",
         32013 => "zfp",
-        32015 => "zstd",
+        ZSTD => "zstd",
         32024 => "sz3",
         32026 => "blosc2",
         _ => return None,
@@ -51,13 +61,44 @@ pub(crate) fn known_name(id: u16) -> Option<&'static str> {
 impl Filter {
     /// Whether it can be undone here.
     pub(crate) fn is_served(&self) -> bool {
-        matches!(self.id, DEFLATE | SHUFFLE | FLETCHER32 | LZF)
+        match self.id {
+            DEFLATE | SHUFFLE | FLETCHER32 | SZIP | BZIP2 | LZF | BLOSC | LZ4 | ZSTD => true,
+            NBIT => self.packs_nothing(),
+            SCALEOFFSET => parser::scales_by_digits(&self.parameters),
+            BITSHUFFLE => bitshuffle::Parameters::of(&self.parameters).is_some(),
+            _ => false,
+        }
+    }
+
+    /// Whether nbit found only whole bytes, and so passes them on. It packs only integers and floats
+    /// of fewer bits than their bytes have, whose types are refused too.
+    fn packs_nothing(&self) -> bool {
+        self.parameters.get(1).is_some_and(|whole| *whole != 0)
+    }
+
+    /// Whether the size of its output depends on the bytes, so that it may have grown.
+    fn is_compressor(&self) -> bool {
+        match self.id {
+            BITSHUFFLE => bitshuffle::Parameters::of(&self.parameters).is_some_and(|found| found.is_compressed()),
+            id => !matches!(id, SHUFFLE | FLETCHER32 | NBIT),
+        }
     }
 
     fn undo<'a>(&self, encoded: Cow<'a, [u8]>, expected: usize, limit: usize) -> Result<Cow<'a, [u8]>> {
         Ok(match self.id {
             DEFLATE => Cow::Owned(deflate::decompress(&encoded, expected, limit)?),
             LZF => Cow::Owned(lzf::decompress(&encoded, expected, limit)?),
+            BZIP2 => Cow::Owned(bzip2::decompress(&encoded, expected, limit)?),
+            BLOSC => Cow::Owned(zarr::blosc::decompress(&encoded, limit)?),
+            LZ4 => Cow::Owned(lz4::decompress(&encoded, limit)?),
+            ZSTD => Cow::Owned(zstd::decompress(&encoded, limit)?),
+            BITSHUFFLE => {
+                let parameters = bitshuffle::Parameters::of(&self.parameters).ok_or_else(|| self.refused())?;
+                Cow::Owned(bitshuffle::decompress(&encoded, parameters, limit)?)
+            }
+            SZIP => Cow::Owned(parser::szip(&encoded, &self.parameters, limit)?),
+            NBIT if self.packs_nothing() => encoded,
+            SCALEOFFSET => Cow::Owned(parser::scaleoffset(&encoded, &self.parameters, limit)?),
             SHUFFLE => {
                 let size = self.parameters.first().copied().unwrap_or(0) as usize;
                 Cow::Owned(shuffle::unshuffle(&encoded, size)?)
@@ -70,8 +111,12 @@ impl Filter {
                     Cow::Owned(bytes)
                 }
             },
-            id => return Err(Error::unimplemented(format!("filter {} (id {id}) is not supported", self.name))),
+            _ => return Err(self.refused()),
         })
+    }
+
+    fn refused(&self) -> Error {
+        Error::unimplemented(format!("filter {} (id {}) is not supported", self.name, self.id))
     }
 }
 
@@ -97,7 +142,7 @@ pub(crate) fn undo_all<'a>(
         let before = applied.get(..index).unwrap_or_default();
         let checksums = before.iter().filter(|filter| filter.id == FLETCHER32).count() * fletcher32::CHECKSUM_SIZE;
         let expected = plain_bytes.saturating_add(checksums);
-        let nested = before.iter().any(|filter| matches!(filter.id, DEFLATE | LZF));
+        let nested = before.iter().any(|filter| filter.is_compressor());
         let limit = if nested { expected.saturating_add(NESTED_GROWTH) } else { expected };
         bytes = filter.undo(bytes, expected, limit)?;
     }

@@ -23,6 +23,7 @@ use crate::model::tree::Tree;
 use crate::storage::reader::FolderReader;
 use shard_index::ShardIndexes;
 
+pub(crate) mod blosc;
 mod bounded;
 mod codec;
 mod data_type;

@@ -15,6 +15,7 @@ mod dataset;
 mod dataspace;
 mod datatype;
 mod extensible;
+mod filters;
 mod header;
 mod link;
 mod object;
@@ -23,6 +24,7 @@ mod value;
 mod view;
 
 pub(crate) use chunk_index::{Indexed, MAX_CHUNKS, StoredChunk};
+pub(crate) use filters::{scaleoffset, scales_by_digits, szip};
 pub(crate) use link::{Link, Target};
 pub(crate) use object::Object;
 pub(crate) use source::{BlockSource, MAX_REQUESTS};

@@ -3,5 +3,6 @@
 
 mod corpus;
 mod damage;
+mod filters;
 mod laziness;
 pub(in crate::format::hdf5) mod memory;
