@@ -195,11 +195,11 @@ corpus! {
     paged: "hdf5/paged.h5", 9;
     filter_zstd: "hdf5/filter_zstd.h5", 13;
     filter_lz4: "hdf5/filter_lz4.h5", 20;
-    filter_blosc: "hdf5/filter_blosc.h5", 40;
+    filter_blosc: "hdf5/filter_blosc.h5", 53;
     filter_bitshuffle: "hdf5/filter_bitshuffle.h5", 27;
     filter_bzip2: "hdf5/filter_bzip2.h5", 13;
-    filter_szip: "hdf5/filter_szip.h5", 30;
-    filter_scaleoffset: "hdf5/filter_scaleoffset.h5", 60;
+    filter_szip: "hdf5/filter_szip.h5", 33;
+    filter_scaleoffset: "hdf5/filter_scaleoffset.h5", 68;
     filter_nbit: "hdf5/filter_nbit.h5", 8;
     pbmc68k: "notebook/pbmc68k.h5ad", 20;
     variants: "notebook/variants.h5ad", 40;
