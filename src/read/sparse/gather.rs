@@ -83,6 +83,10 @@ pub(super) fn gather(
     if gathered.rows.len() > most {
         return Err(too_many(most_bytes));
     }
+    // All pieces of a window are held together.
+    gathered.rows.shrink_to_fit();
+    gathered.columns.shrink_to_fit();
+    gathered.values.shrink_to_fit();
     Ok(gathered)
 }
 
@@ -162,9 +166,11 @@ mod tests {
     use super::*;
     use crate::model::selection::AxisSelection;
 
-    /// Every entry (row, value) of each column, in random order and also twice; output positions of the
-    /// rows; a window of them.
-    fn cases() -> impl Strategy<Value = (u64, Vec<Vec<(u64, u16)>>, Vec<u64>, Range<u64>)> {
+    /// Stored rows; every entry (row, value) of each column, in random order and also twice; output
+    /// positions of the rows; a window of them.
+    type Case = (u64, Vec<Vec<(u64, u16)>>, Vec<u64>, Range<u64>);
+
+    fn cases() -> impl Strategy<Value = Case> {
         (1_u64..9).prop_flat_map(|length| {
             let columns = proptest::collection::vec(proptest::collection::vec((0..length, any::<u16>()), 0..9), 0..7);
             let positions = proptest::collection::vec(0..length, 0..12);
