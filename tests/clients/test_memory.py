@@ -175,5 +175,4 @@ def test_rows_of_a_matrix_stored_by_columns(site, compression, layout):
         seen += chunk.data.num_rows
     assert seen == (rows if layout == "rows" else matrix.nnz)
     grown = server.peak_memory() - before
-    print(f"{layout} {compression}: grew by {grown / MIB:.1f} MiB, {8 * matrix.nnz / MIB:.0f} MiB of entries")
-    assert grown <= 16 * MIB + 32 * MIB, f"grew by {grown / MIB:.0f} MiB"
+    assert grown <= 16 * MIB + 48 * MIB, f"grew by {grown / MIB:.0f} MiB"

@@ -9,7 +9,7 @@ use super::piece::Piece;
 use crate::error::{Error, Result};
 
 /// Entries of one piece that lie in a window of rows, in the order of the piece.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Gathered {
     /// Row within the window.
     rows: Vec<u32>,
@@ -64,29 +64,29 @@ pub(super) fn gather(
         return Err(Error::internal("a piece has another number of indices or values than entries"));
     }
     let most = usize::try_from(most_bytes / (8 + width as u64)).unwrap_or(usize::MAX);
-    let mut gathered = Gathered::default();
+    let mut found = 0_usize;
+    indices.iter().for_each(|index| for_each_output(map, *index, rows, |_| found = found.saturating_add(1)));
+    if found > most {
+        return Err(too_many(most_bytes));
+    }
+    // Made as large as needed at once: all pieces of a window are held together.
+    let mut gathered = Gathered {
+        rows: Vec::with_capacity(found),
+        columns: Vec::with_capacity(found),
+        values: Vec::with_capacity(found * width),
+    };
     let mut entries = indices.iter().zip(values.chunks_exact(width.max(1)));
     for part in &piece.parts {
         let column = u32::try_from(part.slice)
             .map_err(|_| Error::resource_exhausted(format!("column {} is not below 2^32", part.slice)))?;
         for (index, value) in entries.by_ref().take((part.end - part.start) as usize) {
             for_each_output(map, *index, rows, |row| {
-                // One more than allowed tells that there are too many.
-                if gathered.rows.len() <= most {
-                    gathered.rows.push(row as u32);
-                    gathered.columns.push(column);
-                    gathered.values.extend_from_slice(value);
-                }
+                gathered.rows.push(row as u32);
+                gathered.columns.push(column);
+                gathered.values.extend_from_slice(value);
             });
         }
     }
-    if gathered.rows.len() > most {
-        return Err(too_many(most_bytes));
-    }
-    // All pieces of a window are held together.
-    gathered.rows.shrink_to_fit();
-    gathered.columns.shrink_to_fit();
-    gathered.values.shrink_to_fit();
     Ok(gathered)
 }
 
