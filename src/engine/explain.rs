@@ -17,7 +17,8 @@ const ESTIMATED_WINDOWS: usize = 16;
 
 impl Slice {
     /// Which ranges of which objects would be read, how many requests and bytes, as JSON. Reads chunk
-    /// indexes and sparse pointers, no data.
+    /// indexes and sparse pointers, no data; where data decides on windows, they are guessed and `exact`
+    /// is false.
     ///
     /// # Errors
     /// The errors of those reads.
@@ -27,6 +28,7 @@ impl Slice {
             Answer::Windowed(answer) => {
                 let (totals, _) = plan(self, answer.as_ref(), usize::MAX, true).await?;
                 json!({
+                    "exact": !totals.guessed,
                     "requests": totals.requests,
                     "bytes": if totals.unknown_bytes { Value::Null } else { json!(totals.bytes) },
                     "chunks": totals.chunks,
@@ -53,8 +55,9 @@ impl Slice {
         match &self.answer {
             Answer::Windowed(answer) => {
                 let (totals, rows) = plan(self, answer.as_ref(), ESTIMATED_WINDOWS, false).await?;
-                let exact = rows == answer.rows();
-                let scale = |count: u64| if exact { count } else { scaled(count, answer.rows(), rows) };
+                let complete = rows == answer.rows();
+                let exact = complete && !totals.guessed;
+                let scale = |count: u64| if complete { count } else { scaled(count, answer.rows(), rows) };
                 let bytes = if totals.unknown_bytes { Value::Null } else { json!(scale(totals.bytes)) };
                 Ok(json!({ "requests": scale(totals.requests), "bytes": bytes, "exact": exact }))
             }
@@ -75,6 +78,8 @@ struct Totals {
     unknown_bytes: bool,
     chunks: u64,
     windows: usize,
+    /// Whether the windows are guessed, as only reading tells where they end.
+    guessed: bool,
     ranges: Vec<Value>,
 }
 
@@ -104,7 +109,9 @@ impl Totals {
 async fn plan(slice: &Slice, answer: &dyn Windowed, most: usize, list: bool) -> Result<(Totals, u64)> {
     let (mut totals, mut rows) = (Totals::default(), 0);
     for block in answer.blocks(0..answer.rows()) {
-        for window in answer.windows(&slice.context, block).await? {
+        let (windows, exact) = answer.foreseen(&slice.context, block).await?;
+        totals.guessed |= !exact;
+        for window in windows {
             if totals.windows == most {
                 return Ok((totals, rows));
             }

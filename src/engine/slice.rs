@@ -49,7 +49,7 @@ impl Slice {
     /// Rows of the whole answer, when known without reading data.
     pub fn total_rows(&self) -> Option<u64> {
         match &self.answer {
-            Answer::Windowed(answer) => Some(answer.rows()),
+            Answer::Windowed(answer) => answer.total_rows(),
             Answer::Table { rows, .. } => *rows,
         }
     }
@@ -92,6 +92,10 @@ impl Slice {
     /// small, none when the rows are not known beforehand (then it is served as one stream).
     pub fn partitions(&self, target_bytes: u64) -> Vec<Range<u64>> {
         let row_bytes = match &self.answer {
+            // Every part would read all of the data.
+            Answer::Windowed(answer) if !answer.is_divisible() => {
+                return self.total_rows().map(|rows| Range { start: 0, end: rows }).into_iter().collect();
+            }
             Answer::Windowed(answer) => answer.estimated_row_bytes(),
             Answer::Table { rows, bytes, .. } => match (rows, bytes) {
                 (Some(rows), Some(bytes)) => bytes / (*rows).max(1),
@@ -113,6 +117,10 @@ impl Slice {
         let batches = match &self.answer {
             Answer::Windowed(answer) => {
                 let total = answer.rows();
+                if rows.is_some() && answer.total_rows().is_none() {
+                    let message = "the rows of this answer are known only after reading, it is served as one stream";
+                    return failed(Error::invalid(format!("{message}, not by rows {rows:?}")));
+                }
                 let rows = rows.unwrap_or(0..total);
                 if rows.start > rows.end || rows.end > total {
                     return failed(Error::out_of_range(format!("rows {rows:?} of an answer of {total} rows")));

@@ -54,6 +54,14 @@ impl Windowed for JoinedAnswer {
         self.array.rows()
     }
 
+    fn total_rows(&self) -> Option<u64> {
+        self.array.total_rows()
+    }
+
+    fn is_divisible(&self) -> bool {
+        self.array.is_divisible()
+    }
+
     fn bytes(&self) -> Option<u64> {
         Some(self.frame.bytes()?.saturating_add(self.array.bytes()?))
     }
@@ -68,6 +76,10 @@ impl Windowed for JoinedAnswer {
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
         self.array.windows(context, block).await
+    }
+
+    async fn foreseen(&self, context: &ReadContext, block: Range<u64>) -> Result<(Vec<Window>, bool)> {
+        self.array.foreseen(context, block).await
     }
 
     async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch> {

@@ -15,7 +15,7 @@ use super::array::{ArrayPlan, Caching, plan_array};
 use super::column::ColumnReader;
 use super::context::ReadContext;
 use super::frame::{FrameAnswer, column_reader};
-use super::sparse::SparseAnswer;
+use super::sparse::{Form, SparseAnswer};
 use super::to_arrow::{arrow_error, struct_array};
 use super::windowed::{Window, Windowed};
 use crate::error::{Error, Result};
@@ -104,7 +104,7 @@ fn member(hierarchy: &Hierarchy, path: &str, name: &str, depth: usize) -> Result
             let (major, minor) = if sparse.major == 0 { (rows, columns) } else { (columns, rows) };
             let (major, minor) = (AxisSelection::all(major), AxisSelection::all(minor));
             let bytes = tree.array(&sparse.data())?.element_count()?.saturating_mul(16);
-            let answer = SparseAnswer::new(hierarchy.clone(), sparse, name, major, minor, false)?;
+            let answer = SparseAnswer::new(hierarchy.clone(), sparse, name, major, minor, Form::Lists)?;
             let schema = answer.schema();
             Ok(rows_member(name, schema.field(0).clone(), bytes, Arc::new(answer)))
         }

@@ -1,4 +1,5 @@
-//! Answers for compressed sparse matrices: by their stored axis, as lists of entries or as dense rows.
+//! Answers for compressed sparse matrices by their stored axis: as lists of entries, as dense rows, or
+//! one row per entry. Rows of a matrix stored by columns are [`turned`]'s.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use arrow::datatypes::{DataType as ArrowType, Field, Fields, Int32Type, Int64Typ
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 
-use super::array::{ArrayPlan, Caching, plan_array, read_array};
+use super::array::{ArrayPlan, ArrayValues, Caching, plan_array, read_array};
 use super::context::ReadContext;
 use super::to_arrow::{arrow_error, arrow_type, to_arrow};
 use super::windowed::{Window, Windowed};
@@ -18,13 +19,28 @@ use crate::format::Hierarchy;
 use crate::format::anndata::meaning::Sparse;
 use crate::model::selection::AxisSelection;
 
+mod coo;
 mod dense_rows;
+mod gather;
 mod minor;
+mod piece;
+pub mod turned;
 
 use minor::MinorMap;
 
 /// Rows whose pointers are read together.
 const POINTER_BLOCK_ROWS: u64 = 256 * 1024;
+
+/// What the slices of a sparse matrix become.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// One list of (index, value) per slice.
+    Lists,
+    /// One list of all values per slice, gaps filled by zeros.
+    Dense,
+    /// One row per entry, in the order of the stored axis: row, column, value.
+    Coordinates,
+}
 
 /// A selection of a sparse matrix: one output row per selected slice of the stored axis.
 #[derive(Debug)]
@@ -37,22 +53,22 @@ pub struct SparseAnswer {
     index_type: ArrowType,
     value_type: ArrowType,
     schema: SchemaRef,
-    dense: bool,
+    form: Form,
 }
 
 impl SparseAnswer {
-    /// The slices `major` of the stored axis, restricted to `minor` on the other axis. `dense` fills
-    /// the gaps with zeros.
+    /// The slices `major` of the stored axis, restricted to `minor` on the other axis.
     ///
     /// # Errors
-    /// `Unimplemented` for element types that are not served, `OutOfRange` for the selections.
+    /// `Unimplemented` for element types that are not served, `OutOfRange` for the selections,
+    /// `InvalidArgument` for a column that would stand twice.
     pub fn new(
         hierarchy: Hierarchy,
         sparse: Sparse,
         name: &str,
         major: AxisSelection,
         minor: AxisSelection,
-        dense: bool,
+        form: Form,
     ) -> Result<Self> {
         let tree = hierarchy.tree();
         let value_type = arrow_type(&tree.array(&sparse.data())?.data_type)?;
@@ -72,18 +88,19 @@ impl SparseAnswer {
         let minor_length = minor.len();
         let map = if minor.is_all(stored) { None } else { Some(MinorMap::new(&minor, stored)?) };
         let shape = shape_of(&sparse, major.len(), minor_length);
-        let field = if dense {
-            dense_rows::field(name, &value_type, minor_length)?
-        } else {
-            entries_field(name, &index_type, &value_type, &sparse, shape)
-        };
-        let schema = Arc::new(Schema::new(vec![field]));
-        Ok(Self { hierarchy, sparse, major, minor: map, minor_length, index_type, value_type, schema, dense })
+        let schema = Arc::new(match form {
+            Form::Lists => Schema::new(vec![entries_field(name, &index_type, &value_type, sparse.major, shape)]),
+            Form::Dense => Schema::new(vec![dense_rows::field(name, &value_type, minor_length)?]),
+            Form::Coordinates => coo::schema(name, &value_type)?,
+        });
+        Ok(Self { hierarchy, sparse, major, minor: map, minor_length, index_type, value_type, schema, form })
     }
 
-    /// Bytes of one entry: index and value.
+    /// Bytes of one entry: index (or row and column) and value.
     fn entry_bytes(&self) -> u64 {
-        (width(&self.index_type) + width(&self.value_type)) as u64
+        let position =
+            if self.form == Form::Coordinates { coo::POSITION_BYTES } else { width(&self.index_type) as u64 };
+        position + width(&self.value_type) as u64
     }
 
     /// Average bytes of one output row, for splitting.
@@ -94,8 +111,13 @@ impl SparseAnswer {
     }
 
     fn row_bytes(&self, entries: u64) -> u64 {
-        let dense = if self.dense { self.minor_length.saturating_mul(width(&self.value_type) as u64) } else { 0 };
-        entries.saturating_mul(self.entry_bytes()).saturating_add(dense).saturating_add(4)
+        entries.saturating_mul(self.entry_bytes()).saturating_add(self.dense_bytes()).saturating_add(4)
+    }
+
+    /// Bytes of a slice with its gaps filled; none for other forms.
+    fn dense_bytes(&self) -> u64 {
+        let dense = self.form == Form::Dense;
+        if dense { self.minor_length.saturating_mul(width(&self.value_type) as u64) } else { 0 }
     }
 
     /// First and last entry of each selected slice in `rows`.
@@ -141,12 +163,18 @@ impl SparseAnswer {
             read_array(context, &self.hierarchy, &data, &selection, Caching::Bypass),
         )?;
         let count = selection[0].len() as usize;
-        let indices = to_arrow(&self.hierarchy, &indices.data_type, indices.values, count).await?;
         let data = to_arrow(&self.hierarchy, &data.data_type, data.values, count).await?;
+        Ok((self.checked_indices(indices).await?, data))
+    }
+
+    /// Stored indices, none outside their axis.
+    async fn checked_indices(&self, indices: ArrayValues) -> Result<PrimitiveArray<UInt64Type>> {
+        let count = indices.shape.iter().product::<u64>() as usize;
+        let indices = to_arrow(&self.hierarchy, &indices.data_type, indices.values, count).await?;
         let indices = as_u64(&indices).with_context(|| format!("indices '{}'", self.sparse.indices()))?;
         let stored = self.sparse.shape[1 - self.sparse.major];
         match indices.values().iter().find(|index| **index >= stored) {
-            None => Ok((indices, data)),
+            None => Ok(indices),
             Some(index) => Err(Error::data_loss(format!(
                 "indices '{}': {index} is outside an axis of length {stored}",
                 self.sparse.indices()
@@ -163,6 +191,10 @@ impl Windowed for SparseAnswer {
 
     fn rows(&self) -> u64 {
         self.major.len()
+    }
+
+    fn total_rows(&self) -> Option<u64> {
+        (self.form != Form::Coordinates).then(|| self.rows())
     }
 
     fn bytes(&self) -> Option<u64> {
@@ -215,12 +247,12 @@ impl Windowed for SparseAnswer {
                 (kept.indices.into(), values.map_err(arrow_error)?, kept.offsets)
             }
         };
-        let column = if self.dense {
-            dense_rows::rows(&indices, &values, &offsets, self.minor_length)?
-        } else {
-            self.lists(&indices, values, &offsets)?
+        let columns = match self.form {
+            Form::Lists => vec![lists(&self.index_type, &indices, values, &offsets)?],
+            Form::Dense => vec![dense_rows::rows(&indices, &values, &offsets, self.minor_length)?],
+            Form::Coordinates => coo::columns(self.sparse.major, window.rows.start, &indices, values, &offsets),
         };
-        RecordBatch::try_new(self.schema(), vec![column]).map_err(arrow_error)
+        RecordBatch::try_new(self.schema(), columns).map_err(arrow_error)
     }
 
     async fn plan(&self, context: &ReadContext, window: Window) -> Result<Vec<(String, ArrayPlan)>> {
@@ -235,23 +267,26 @@ impl Windowed for SparseAnswer {
     }
 }
 
-impl SparseAnswer {
-    /// One list of (index, value) per output row.
-    fn lists(&self, indices: &PrimitiveArray<UInt64Type>, values: ArrayRef, offsets: &[usize]) -> Result<ArrayRef> {
-        let too_many = || Error::resource_exhausted("a window has more than 2^31 sparse entries");
-        let offsets: Vec<i32> =
-            offsets.iter().map(|at| i32::try_from(*at).map_err(|_| too_many())).collect::<Result<_>>()?;
-        // Below the checked length of the axis, which fits its own index type.
-        let indices: ArrayRef = match self.index_type {
-            ArrowType::Int64 => Arc::new(indices.unary::<_, Int64Type>(|index| index as i64)),
-            _ => Arc::new(indices.unary::<_, Int32Type>(|index| index as i32)),
-        };
-        let fields = entry_fields(&self.index_type, &self.value_type);
-        let entries = StructArray::try_new(fields, vec![indices, values], None).map_err(arrow_error)?;
-        let item = Arc::new(Field::new("item", entries.data_type().clone(), false));
-        let lists = ListArray::try_new(item, OffsetBuffer::new(offsets.into()), Arc::new(entries), None);
-        Ok(Arc::new(lists.map_err(arrow_error)?))
-    }
+/// One list of (index, value) per output row.
+fn lists(
+    index_type: &ArrowType,
+    indices: &PrimitiveArray<UInt64Type>,
+    values: ArrayRef,
+    offsets: &[usize],
+) -> Result<ArrayRef> {
+    let too_many = || Error::resource_exhausted("a window has more than 2^31 sparse entries");
+    let offsets: Vec<i32> =
+        offsets.iter().map(|at| i32::try_from(*at).map_err(|_| too_many())).collect::<Result<_>>()?;
+    // Below the checked length of the axis, which fits its own index type.
+    let indices: ArrayRef = match index_type {
+        ArrowType::Int64 => Arc::new(indices.unary::<_, Int64Type>(|index| index as i64)),
+        _ => Arc::new(indices.unary::<_, Int32Type>(|index| index as i32)),
+    };
+    let fields = entry_fields(index_type, values.data_type());
+    let entries = StructArray::try_new(fields, vec![indices, values], None).map_err(arrow_error)?;
+    let item = Arc::new(Field::new("item", entries.data_type().clone(), false));
+    let lists = ListArray::try_new(item, OffsetBuffer::new(offsets.into()), Arc::new(entries), None);
+    Ok(Arc::new(lists.map_err(arrow_error)?))
 }
 
 fn entry_fields(index_type: &ArrowType, value_type: &ArrowType) -> Fields {
@@ -263,10 +298,10 @@ fn shape_of(sparse: &Sparse, major: u64, minor: u64) -> [u64; 2] {
     if sparse.major == 0 { [major, minor] } else { [minor, major] }
 }
 
-/// The field of lists of entries, marked with the form and the shape of the answer.
-fn entries_field(name: &str, index: &ArrowType, value: &ArrowType, sparse: &Sparse, shape: [u64; 2]) -> Field {
+/// The field of lists of entries of slices of axis `major`, marked with the form and the shape of the answer.
+fn entries_field(name: &str, index: &ArrowType, value: &ArrowType, major: usize, shape: [u64; 2]) -> Field {
     let item = Field::new("item", ArrowType::Struct(entry_fields(index, value)), false);
-    let extension = if sparse.major == 0 { "sliceflight.csr_row" } else { "sliceflight.csc_column" };
+    let extension = if major == 0 { "sliceflight.csr_row" } else { "sliceflight.csc_column" };
     let metadata = serde_json::json!({ "shape": shape }).to_string();
     Field::new(name, ArrowType::List(Arc::new(item)), false).with_metadata(
         [

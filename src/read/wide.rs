@@ -62,6 +62,14 @@ impl Windowed for WideAnswer {
         self.rows.rows()
     }
 
+    fn total_rows(&self) -> Option<u64> {
+        self.rows.total_rows()
+    }
+
+    fn is_divisible(&self) -> bool {
+        self.rows.is_divisible()
+    }
+
     fn bytes(&self) -> Option<u64> {
         self.rows.bytes()
     }
@@ -76,6 +84,10 @@ impl Windowed for WideAnswer {
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
         self.rows.windows(context, block).await
+    }
+
+    async fn foreseen(&self, context: &ReadContext, block: Range<u64>) -> Result<(Vec<Window>, bool)> {
+        self.rows.foreseen(context, block).await
     }
 
     async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch> {

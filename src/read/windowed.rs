@@ -30,8 +30,18 @@ pub trait Windowed: Debug + Send + Sync {
     /// Schema of every batch.
     fn schema(&self) -> SchemaRef;
 
-    /// Rows of the whole answer.
+    /// Rows of the whole answer, as windows count them.
     fn rows(&self) -> u64;
+
+    /// Arrow rows of the whole answer; none when only reading tells how many a window's rows become.
+    fn total_rows(&self) -> Option<u64> {
+        Some(self.rows())
+    }
+
+    /// Whether parts of the rows read only parts of the data, so that endpoints may share the work.
+    fn is_divisible(&self) -> bool {
+        true
+    }
 
     /// Bytes of the whole answer in Arrow buffers, when known without reading.
     fn bytes(&self) -> Option<u64>;
@@ -47,8 +57,17 @@ pub trait Windowed: Debug + Send + Sync {
     /// The windows of one block, in order.
     ///
     /// # Errors
-    /// The errors of reading sparse pointers.
+    /// The errors of reading sparse pointers, and indices where those are counted.
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>>;
+
+    /// The windows of one block as far as they are known without reading data, and whether they are
+    /// exactly those of [`Windowed::windows`].
+    ///
+    /// # Errors
+    /// The errors of reading sparse pointers.
+    async fn foreseen(&self, context: &ReadContext, block: Range<u64>) -> Result<(Vec<Window>, bool)> {
+        Ok((self.windows(context, block).await?, true))
+    }
 
     /// Reads one window.
     ///

@@ -1,8 +1,10 @@
 """Files that are made while the tests run: large or regular enough to count requests and memory on."""
 
+import anndata
 import h5py
 import numpy
 import pandas
+import scipy.sparse
 import zarr
 from anndata.io import write_elem
 
@@ -82,3 +84,18 @@ def large_array(path, megabytes, compression):
 def large_rows(start, count, width):
     """Rows [start, start + count) of `large_array`."""
     return (numpy.arange(start, start + count)[:, None] + numpy.arange(width)[None, :]).astype("float32")
+
+
+def columns_h5ad(path, rows, columns, per_column, **options):
+    """X of float32, stored by columns, each with `per_column` entries at random rows; gives the matrix."""
+    chance = numpy.random.default_rng(5)
+    indices = numpy.sort(chance.integers(0, rows // per_column, (columns, per_column)), axis=1)
+    indices = (numpy.arange(per_column) * (rows // per_column) + indices).astype("i4")
+    data = chance.random((columns, per_column)).astype("f4")
+    pointers = numpy.arange(columns + 1) * per_column
+    matrix = scipy.sparse.csc_matrix((data.ravel(), indices.ravel(), pointers), shape=(rows, columns))
+    anndata.AnnData(matrix).write_h5ad(path)
+    with h5py.File(path, "r+") as file:
+        del file["X"]
+        write_elem(file, "X", matrix, dataset_kwargs=options)
+    return matrix

@@ -5,7 +5,7 @@ import pytest
 import decode
 from conftest import PBMC
 from expect import same_array, same_frame
-from generated import chunk_ranges, chunked_h5ad, inner_chunk_ranges, sharded_store
+from generated import chunk_ranges, chunked_h5ad, columns_h5ad, inner_chunk_ranges, sharded_store
 from wire import Client
 
 KEY = "generated/chunked.h5ad"
@@ -227,3 +227,79 @@ def test_a_server_that_has_no_index_reads_each_once(sharded):
 
 def test_all_of_a_sharded_array(sharded):
     same_array(decode.array(sharded.client.direct({"key": SHARDED, "node": "values"})), sharded.values)
+NARROW = """
+[limits]
+memory_budget = "16 MiB"
+stream_memory = "1 MiB"
+"""
+
+
+class Columns:
+    """A matrix stored by columns: how often a request reads each chunk of its indices and its values."""
+
+    key = "generated/columns.h5ad"
+
+    def __init__(self, site):
+        self.site, path = site, site.folder / "columns.h5ad"
+        self.matrix = columns_h5ad(path, 3000, 1200, 100, chunks=(1000,), compression="gzip")
+        self.chunks = {name: chunk_ranges(path, f"X/{name}").values() for name in ("indices", "data")}
+        site.register(self.key, source=path)
+
+    def reads(self, client, request):
+        """Batches of the answer; the reads of every chunk, by array; all ranges."""
+        # Pointers are kept; the blocks that hold them may hold other chunks too.
+        client.direct(request | {"obs": {"index": [0]}})
+        self.site.cloud.reset()
+        batches = [chunk.data for chunk in client.reader(request)]
+        log = [entry for entry in self.site.cloud.log_entries() if entry["key"] == self.key and entry["method"] == "GET"]
+        ranges = [entry["range"] for entry in log]
+        covering = lambda chunk: sum(start <= chunk[0] and chunk[1] <= end for start, end in ranges)
+        return batches, {name: {covering(chunk) for chunk in chunks} for name, chunks in self.chunks.items()}, ranges
+
+
+@pytest.fixture(scope="module")
+def by_columns(site):
+    return Columns(site)
+
+
+@pytest.mark.parametrize("layout", ["rows", "dense", "coo"])
+def test_rows_of_columns_that_fit_a_window_are_one_pass(by_columns, layout):
+    client = Client(by_columns.site.serve().uri)
+    request = {"key": by_columns.key, "node": "X", "layout": layout}
+    plan = client.action("explain", request)
+    batches, reads, ranges = by_columns.reads(client, request)
+    assert reads == {"indices": {1}, "data": {1}}
+    assert plan["exact"] and plan["windows"] == 1
+    assert sorted([one["offset"], one["offset"] + one["length"]] for one in plan["ranges"]) == sorted(ranges)
+    assert sum(batch.num_rows for batch in batches) == (by_columns.matrix.nnz if layout == "coo" else 3000)
+
+
+@pytest.mark.parametrize("layout", ["rows", "dense"])
+def test_rows_of_columns_are_counted_once_and_read_once_per_window(by_columns, layout):
+    client = Client(by_columns.site.serve(settings=NARROW).uri)
+    request = {"key": by_columns.key, "node": "X", "layout": layout}
+    batches, reads, ranges = by_columns.reads(client, request)
+    windows = len(batches)
+    assert windows > 5 and reads == {"indices": {windows + 1}, "data": {windows}}
+    plan = client.action("explain", request)
+    assert plan["exact"] is False and abs(plan["windows"] - windows) <= 1
+    planned = {name: sum(one["length"] for one in plan["ranges"] if one["array"] == f"X/{name}") for name in reads}
+    indices, data = planned["indices"] / (plan["windows"] + 1), planned["data"] / plan["windows"]
+    assert sum(end - start for start, end in ranges) == (windows + 1) * indices + windows * data
+
+
+def test_a_few_rows_of_columns_are_one_pass_in_narrow_windows(by_columns):
+    """Few rows fit for certain, however many entries the columns have."""
+    client = Client(by_columns.site.serve(settings=NARROW).uri)
+    request = {"key": by_columns.key, "node": "X", "layout": "rows", "obs": {"index": [7, 2999, 7]}}
+    batches, reads, _ = by_columns.reads(client, request)
+    assert len(batches) == 1 and reads == {"indices": {1}, "data": {1}}
+    assert (decode.array(client.direct(request)) != by_columns.matrix.tocsr()[[7, 2999, 7]]).nnz == 0
+
+
+def test_rows_of_columns_come_from_one_endpoint(by_columns):
+    """Each endpoint would read all of the columns again."""
+    client = Client(by_columns.site.serve(settings='[limits]\nendpoint_bytes = "1 MiB"\n').uri)
+    request = {"key": by_columns.key, "node": "X", "layout": "dense"}
+    assert len(client.info(request).endpoints) == 1
+    assert client.info(request).total_records == 3000

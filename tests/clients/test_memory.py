@@ -10,7 +10,7 @@ import pytest
 import scipy.sparse
 
 import decode
-from generated import large_array, large_rows
+from generated import columns_h5ad, large_array, large_rows
 from wire import Client
 
 MIB = 1 << 20
@@ -133,3 +133,46 @@ def test_scattered_rows_of_a_sparse_matrix(site):
     found = decode.array(client.direct({"key": key, "node": "X", "obs": {"index": chosen}}))
     assert (found != matrix[chosen]).nnz == 0
     assert server.peak_memory() - before <= 16 * MIB + 32 * MIB
+
+
+TURNING = """
+[limits]
+memory_budget = "16 MiB"
+stream_memory = "12 MiB"
+block_cache_bytes = "1 MiB"
+"""
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("layout", ["rows", "coo"])
+@pytest.mark.parametrize("compression", [None, "gzip"])
+def test_rows_of_a_matrix_stored_by_columns(site, compression, layout):
+    """Every row needs a part of every column, and the matrix is several times the budget."""
+    rows, columns, key = 40_000, 2_600, f"generated/columns-{compression}-{layout}.h5ad"
+    path = site.folder / "columns.h5ad"
+    matrix = columns_h5ad(path, rows, columns, 2_500, compression=compression)
+    assert 8 * matrix.nnz > 3 * 16 * MIB
+    site.register(key, source=path)
+    server = site.serve(settings=TURNING)
+    client = Client(server.uri, seconds=500)
+    request = {"key": key, "node": "X", "layout": layout}
+    client.direct(request | {"obs": {"index": [0]}, "var": {"index": [0]}})
+    before, seen = server.peak_memory(), 0
+    expected = matrix.tocsr() if layout == "rows" else matrix.tocoo()
+    for chunk in client.reader(request):
+        if layout == "rows":
+            # The field tells the shape of the whole answer, a batch has some of its rows.
+            lists = chunk.data.column(0)
+            part = expected[seen : seen + len(lists)]
+            entries = lists.values.slice(lists.offsets[0].as_py(), lists.offsets[-1].as_py() - lists.offsets[0].as_py())
+            numpy.testing.assert_array_equal(numpy.diff(lists.offsets.to_numpy()), numpy.diff(part.indptr))
+            numpy.testing.assert_array_equal(entries.field("index").to_numpy(), part.indices)
+            numpy.testing.assert_array_equal(entries.field("value").to_numpy(), part.data)
+        else:
+            part = slice(seen, seen + chunk.data.num_rows)
+            for column, wanted in zip(chunk.data.columns, (expected.row, expected.col, expected.data)):
+                numpy.testing.assert_array_equal(column.to_numpy(), wanted[part])
+        seen += chunk.data.num_rows
+    assert seen == (rows if layout == "rows" else matrix.nnz)
+    grown = server.peak_memory() - before
+    assert grown <= 16 * MIB + 48 * MIB, f"grew by {grown / MIB:.0f} MiB"

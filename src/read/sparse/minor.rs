@@ -49,6 +49,18 @@ impl MinorMap {
         Ok(Self { first, next, ascending })
     }
 
+    /// Output positions of the stored position `index`, ascending.
+    pub(super) fn outputs(&self, index: u64) -> impl Iterator<Item = u32> + '_ {
+        let at = |position: Option<&u32>| position.copied().filter(|position| *position != NONE);
+        let head = usize::try_from(index).ok().and_then(|index| at(self.first.get(index)));
+        std::iter::successors(head, move |position| at(self.next.get(*position as usize)))
+    }
+
+    /// How often the most asked stored position was asked for.
+    pub(super) fn most_outputs(&self) -> u64 {
+        (0..self.first.len() as u64).map(|index| self.outputs(index).count() as u64).max().unwrap_or(0)
+    }
+
     /// The entries of `indices` (slices cut by `offsets`) that are selected. Within a slice they keep
     /// their stored order when the selection ascends, and are sorted by output position otherwise.
     pub(super) fn apply(&self, indices: &[u64], offsets: &[usize]) -> Result<Kept> {
