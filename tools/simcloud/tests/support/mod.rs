@@ -1,7 +1,7 @@
 //! What the tests share: a server over a temporary folder, raw HTTP, and a
 //! signing client.
 
-#![allow(dead_code)]
+#![allow(dead_code, reason = "each test binary uses its own part")]
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
