@@ -48,7 +48,7 @@ pub struct SparseAnswer {
     hierarchy: Hierarchy,
     sparse: Sparse,
     major: AxisSelection,
-    minor: Option<MinorMap>,
+    minor: Option<Arc<MinorMap>>,
     minor_length: u64,
     index_type: ArrowType,
     value_type: ArrowType,
@@ -86,7 +86,7 @@ impl SparseAnswer {
         let stored = sparse.shape[1 - sparse.major];
         minor.check(stored)?;
         let minor_length = minor.len();
-        let map = if minor.is_all(stored) { None } else { Some(MinorMap::new(&minor, stored)?) };
+        let map = if minor.is_all(stored) { None } else { Some(Arc::new(MinorMap::new(&minor, stored)?)) };
         let shape = shape_of(&sparse, major.len(), minor_length);
         let schema = Arc::new(match form {
             Form::Lists => Schema::new(vec![entries_field(name, &index_type, &value_type, sparse.major, shape)]),
@@ -234,25 +234,18 @@ impl Windowed for SparseAnswer {
 
     async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch> {
         let (indices, values) = self.entries(context, &window.spans).await?;
-        let mut offsets = Vec::with_capacity(window.spans.len() + 1);
-        offsets.push(0_usize);
-        for (start, end) in &window.spans {
-            offsets.push(offsets.last().copied().unwrap_or(0) + (end - start) as usize);
-        }
-        let (indices, values, offsets) = match &self.minor {
-            None => (indices, values, offsets),
-            Some(map) => {
-                let kept = map.apply(indices.values(), &offsets)?;
-                let values = arrow::compute::take(&values, &UInt32Array::from(kept.entries), None);
-                (kept.indices.into(), values.map_err(arrow_error)?, kept.offsets)
-            }
-        };
-        let columns = match self.form {
-            Form::Lists => vec![lists(&self.index_type, &indices, values, &offsets)?],
-            Form::Dense => vec![dense_rows::rows(&indices, &values, &offsets, self.minor_length)?],
-            Form::Coordinates => coo::columns(self.sparse.major, window.rows.start, &indices, values, &offsets),
-        };
-        RecordBatch::try_new(self.schema(), columns).map_err(arrow_error)
+        let (minor, index_type, form) = (self.minor.clone(), self.index_type.clone(), self.form);
+        let (major_axis, minor_length) = (self.sparse.major, self.minor_length);
+        // Filtering and filling are work for the pool, as decoding is.
+        let columns = context.decode(move || {
+            let (indices, values, offsets) = kept_entries(minor.as_deref(), indices, values, &window.spans)?;
+            Ok(match form {
+                Form::Lists => vec![lists(&index_type, &indices, values, &offsets)?],
+                Form::Dense => vec![dense_rows::rows(&indices, &values, &offsets, minor_length)?],
+                Form::Coordinates => coo::columns(major_axis, window.rows.start, &indices, values, &offsets),
+            })
+        });
+        RecordBatch::try_new(self.schema(), columns.await?).map_err(arrow_error)
     }
 
     async fn plan(&self, context: &ReadContext, window: Window) -> Result<Vec<(String, ArrayPlan)>> {
@@ -315,6 +308,24 @@ fn entries_field(name: &str, index: &ArrowType, value: &ArrowType, major: usize,
 
 fn width(data_type: &ArrowType) -> usize {
     data_type.primitive_width().unwrap_or(1)
+}
+
+/// Indices, values and offsets of the entries that `minor` keeps, of slices of the lengths of `spans`.
+fn kept_entries(
+    minor: Option<&MinorMap>,
+    indices: PrimitiveArray<UInt64Type>,
+    values: ArrayRef,
+    spans: &[(u64, u64)],
+) -> Result<(PrimitiveArray<UInt64Type>, ArrayRef, Vec<usize>)> {
+    let mut offsets = Vec::with_capacity(spans.len() + 1);
+    offsets.push(0_usize);
+    for (start, end) in spans {
+        offsets.push(offsets.last().copied().unwrap_or(0) + (end - start) as usize);
+    }
+    let Some(map) = minor else { return Ok((indices, values, offsets)) };
+    let kept = map.apply(indices.values(), &offsets)?;
+    let values = arrow::compute::take(&values, &UInt32Array::from(kept.entries), None).map_err(arrow_error)?;
+    Ok((kept.indices.into(), values, kept.offsets))
 }
 
 /// Integers of any type as unsigned 64-bit ones.

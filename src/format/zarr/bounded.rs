@@ -19,6 +19,7 @@ use zarrs::array::{ArrayBytesRaw, BytesRepresentation};
 use zarrs::metadata::Configuration;
 use zarrs::plugin::{ExtensionName, ZarrVersion};
 
+use super::blosc;
 use super::decoder::MAX_CHUNK_BYTES;
 use crate::format::codec::fletcher32;
 
@@ -74,7 +75,10 @@ impl Bounded {
             Kind::Fletcher32 => {
                 fletcher32::verify(encoded).map(<[u8]>::to_vec).map_err(|_| CodecError::InvalidChecksum)
             }
-            Kind::Blosc => Err(CodecError::Other("blosc is no stream".into())),
+            Kind::Blosc => {
+                let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+                blosc::decompress(encoded, limit).map_err(|error| CodecError::Other(error.to_string()))
+            }
         }
     }
 }
@@ -88,16 +92,6 @@ fn read_up_to(decoder: impl Read, limit: u64) -> Result<Vec<u8>, CodecError> {
         return Err(too_large(limit));
     }
     Ok(decoded)
-}
-
-/// Refuses a blosc buffer whose header announces more than `limit` bytes (bytes 4 to 7 of
-/// <https://github.com/Blosc/c-blosc/blob/main/README_CHUNK_FORMAT.rst>).
-fn check_blosc(encoded: &[u8], limit: u64) -> Result<(), CodecError> {
-    match encoded.get(4..8).and_then(|bytes| <[u8; 4]>::try_from(bytes).ok()) {
-        Some(bytes) if u64::from(u32::from_le_bytes(bytes)) <= limit => Ok(()),
-        Some(_) => Err(too_large(limit)),
-        None => Err(CodecError::Other("blosc header is cut off".into())),
-    }
 }
 
 fn too_large(limit: u64) -> CodecError {
@@ -159,13 +153,8 @@ impl BytesToBytesCodecTraits for Bounded {
         &self,
         encoded: ArrayBytesRaw<'a>,
         decoded: &BytesRepresentation,
-        options: &CodecOptions,
+        _: &CodecOptions,
     ) -> Result<ArrayBytesRaw<'a>, CodecError> {
-        let limit = limit(decoded);
-        if matches!(self.kind, Kind::Blosc) {
-            check_blosc(&encoded, limit)?;
-            return self.inner.decode(encoded, decoded, options);
-        }
-        self.read(&encoded, limit).map(Cow::Owned)
+        self.read(&encoded, limit(decoded)).map(Cow::Owned)
     }
 }
