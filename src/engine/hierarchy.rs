@@ -6,14 +6,13 @@ use super::axis_table::FrameTable;
 use super::listing;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
-use crate::format::anndata::axes::{Axis, axes_of};
+use crate::format::anndata::axes::Axis;
 use crate::format::anndata::frame::Frame;
-use crate::format::anndata::is_anndata;
-use crate::format::anndata::legacy::alias;
 use crate::format::anndata::meaning::{Column, Meaning, Sparse, meaning};
+use crate::format::anndata::view::View;
 use crate::model::request::{Layout, Partitioning, Selector, SliceRequest};
 use crate::model::selection::AxisSelection;
-use crate::model::tree::{Attributes, normalise};
+use crate::model::tree::Attributes;
 use crate::read::array::Caching;
 use crate::read::column::ColumnReader;
 use crate::read::context::ReadContext;
@@ -58,22 +57,22 @@ pub(super) async fn resolve_request(
     request: &SliceRequest,
 ) -> Result<Resolved> {
     let tree = hierarchy.tree();
-    let anndata = is_anndata(tree);
     refuse_table_only(request)?;
-    if !anndata && (!request.obs.is_empty() || !request.var.is_empty()) {
+    let (view, node) = View::locate(tree, &request.node);
+    if view.is_none() && (!request.obs.is_empty() || !request.var.is_empty()) {
         return Err(Error::invalid("obs and var select on AnnData files, this one is none: use axes or slice"));
     }
-    let node = match normalise(&request.node) {
-        empty if empty.is_empty() && anndata => "obs".to_owned(),
-        path => alias(tree, &path),
+    let found = match &view {
+        Some(view) => view.meaning(tree, &node)?,
+        None => meaning(tree, &node)?,
     };
-    let found = meaning(tree, &node)?;
-    let resolver = Resolver { context, hierarchy, request, node: &node, anndata };
+    let is_mapping = view.as_ref().is_some_and(|view| view.is_mapping(&node));
+    let resolver = Resolver { context, hierarchy, request, node: &node, view };
     let mut resolved = match found {
         Meaning::Column(column) => resolver.dense(column).await?,
         Meaning::Sparse(sparse) => resolver.sparse(sparse).await?,
         Meaning::Frame(frame) => resolver.frame(&frame).await?,
-        Meaning::Group if anndata && node.split('/').next() == Some("uns") => resolver.nested()?,
+        Meaning::Group if is_mapping => resolver.nested()?,
         Meaning::Group => resolver.listing()?,
     };
     resolved.attributes = tree.attributes(&node).cloned().unwrap_or_default();
@@ -95,21 +94,19 @@ struct Resolver<'a> {
     hierarchy: &'a Hierarchy,
     request: &'a SliceRequest,
     node: &'a str,
-    anndata: bool,
+    /// The AnnData around the node.
+    view: Option<View>,
 }
 
 impl Resolver<'_> {
     /// The axes that the node's dimensions follow; none outside AnnData.
     fn axes(&self) -> &'static [Axis] {
-        if self.anndata { axes_of(self.node) } else { &[] }
+        self.view.as_ref().map_or(&[], |view| view.axes(self.node))
     }
 
     fn frame_of(&self, axis: Axis) -> Result<Frame> {
-        let path = axis.frame_path(self.hierarchy.tree());
-        match meaning(self.hierarchy.tree(), &path)? {
-            Meaning::Frame(frame) => Ok(frame),
-            _ => Err(Error::data_loss(format!("axis '{path}' is no data frame"))),
-        }
+        let view = self.view.as_ref().ok_or_else(|| Error::internal("an axis without a view"))?;
+        view.frame(self.hierarchy.tree(), axis)
     }
 
     /// The selectors of each of `shape`'s dimensions, as the request spells them.

@@ -5,7 +5,8 @@ use std::path::Path;
 use super::open::Opened;
 use super::{Engine, Registration};
 use crate::error::{Error, Kind, Result};
-use crate::format::anndata::meaning::{Meaning, meaning};
+use crate::format::anndata::axes::Axis;
+use crate::format::anndata::view::View;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::registry::NewArtifact;
 use crate::storage::{ListedFile, Location};
@@ -88,10 +89,11 @@ impl Engine {
             return None;
         }
         let counted = match self.open_artifact(artifact).await {
-            Ok(Opened::Hierarchy(open)) => match meaning(open.tree(), "obs") {
-                Ok(Meaning::Frame(frame)) => Ok(Some(frame.rows)),
-                _ => Ok(None),
-            },
+            Ok(Opened::Hierarchy(open)) => {
+                let view = View::at(open.tree(), "");
+                let frame = view.and_then(|view| view.frame(open.tree(), Axis::Observations).ok());
+                Ok(frame.map(|frame| frame.rows))
+            }
             Ok(Opened::Table(table)) => table.count_rows().await.map(Some),
             Err(error) => Err(error),
         };

@@ -1,7 +1,6 @@
 //! Which of AnnData's axes the dimensions of a node follow.
 
-use super::legacy::alias;
-use crate::model::tree::{Tree, normalise};
+use crate::model::tree::normalise;
 
 /// An axis of an AnnData object: the frame that describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -15,17 +14,17 @@ pub enum Axis {
 }
 
 impl Axis {
-    /// Path of the axis's frame.
-    pub fn frame_path(self, tree: &Tree) -> String {
+    /// Path of the axis's frame below the root of the AnnData.
+    pub fn frame_path(self) -> &'static str {
         match self {
-            Self::Observations => "obs".to_owned(),
-            Self::Variables => "var".to_owned(),
-            Self::RawVariables => alias(tree, "raw/var"),
+            Self::Observations => "obs",
+            Self::Variables => "var",
+            Self::RawVariables => "raw/var",
         }
     }
 }
 
-/// The axes that the first dimensions of the node at `path` follow; dimensions beyond have none.
+/// The axes that the first dimensions of the node at `path`, below the root of an AnnData, follow; dimensions beyond have none.
 /// Empty for nodes that belong to no axis (`uns`, generic paths).
 pub fn axes_of(path: &str) -> &'static [Axis] {
     use Axis::{Observations, RawVariables, Variables};

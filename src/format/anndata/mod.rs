@@ -9,18 +9,4 @@ pub mod frame;
 pub mod legacy;
 pub mod meaning;
 pub mod summary;
-
-use crate::model::tree::{Node, Tree};
-
-/// Whether the tree is an AnnData file: by its root encoding, or by the layout of older files.
-pub fn is_anndata(tree: &Tree) -> bool {
-    if tree.text_attribute("", "encoding-type") == Some("anndata") {
-        return true;
-    }
-    let table = |name: &str| match tree.get(name) {
-        Some(Node::Array(array)) => matches!(array.data_type, crate::model::data_type::DataType::Struct { .. }),
-        Some(Node::Group { attributes }) => attributes.contains_key("_index"),
-        _ => false,
-    };
-    table("obs") && table("var")
-}
+pub mod view;
