@@ -6,6 +6,7 @@ use super::axis_table::FrameTable;
 use super::listing;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
+use crate::format::anndata::awkward::Awkward;
 use crate::format::anndata::axes::Axis;
 use crate::format::anndata::frame::Frame;
 use crate::format::anndata::meaning::{Column, Meaning, Sparse, meaning};
@@ -14,6 +15,7 @@ use crate::model::request::{Layout, Partitioning, Selector, SliceRequest};
 use crate::model::selection::AxisSelection;
 use crate::model::tree::Attributes;
 use crate::read::array::Caching;
+use crate::read::awkward::AwkwardAnswer;
 use crate::read::column::ColumnReader;
 use crate::read::context::ReadContext;
 use crate::read::dense::DenseAnswer;
@@ -71,6 +73,7 @@ pub(super) async fn resolve_request(
     let mut resolved = match found {
         Meaning::Column(column) => resolver.dense(column).await?,
         Meaning::Sparse(sparse) => resolver.sparse(sparse).await?,
+        Meaning::Awkward(awkward) => resolver.awkward(awkward).await?,
         Meaning::Frame(frame) => resolver.frame(&frame).await?,
         Meaning::Group if is_mapping => resolver.nested()?,
         Meaning::Group => resolver.listing()?,
@@ -310,6 +313,23 @@ impl Resolver<'_> {
             return Err(Error::unimplemented(format!("with_obs or with_index of '{node}' in layout {layout:?}")));
         }
         Ok(())
+    }
+
+    async fn awkward(&self, awkward: Awkward) -> Result<Resolved> {
+        self.no_table_fields()?;
+        if !matches!(self.request.layout, Layout::Auto | Layout::Rows) {
+            return Err(self.unserved_layout("an awkward array"));
+        }
+        if !self.request.var.is_empty() && self.axes().len() > 1 {
+            return Err(Error::unimplemented(format!("var selectors on '{}', an awkward array of rows", self.node)));
+        }
+        let shape_before = vec![awkward.length];
+        let rows = self.selection(&shape_before).await?.pop().unwrap_or(AxisSelection::all(awkward.length));
+        let rows = self.limited(rows);
+        let answer = AwkwardAnswer::new(self.hierarchy.clone(), awkward, self.name(), rows.clone())?;
+        let shape_after = vec![rows.len()];
+        let answer = self.joined(Arc::new(answer), 0, rows)?;
+        Ok(self.resolved(answer, shape_before, shape_after))
     }
 
     async fn frame(&self, frame: &Frame) -> Result<Resolved> {

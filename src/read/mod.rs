@@ -7,6 +7,7 @@
 //! Dropping a stream drops its fetches; a decode that already runs ends with its chunk.
 
 pub mod array;
+pub mod awkward;
 pub mod column;
 pub mod context;
 pub mod dense;

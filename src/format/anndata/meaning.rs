@@ -1,10 +1,25 @@
 //! What a node means, by its encoding.
 
+use super::awkward::{self, Awkward};
 use super::frame::{self, Frame};
 use super::legacy;
 use crate::error::{Error, Result};
 use crate::model::data_type::DataType;
 use crate::model::tree::{ArrayNode, Node, Tree, join, normalise};
+
+/// Encodings of arrays whose elements are their meaning; the codes of a categorical of anndata 0.7 are
+/// known by their attribute `categories`.
+const ARRAY_ENCODINGS: [(&str, &str); 9] = [
+    ("", ""),
+    ("array", "0.2.0"),
+    ("bytes", "0.2.0"),
+    ("categorical", "0.1.0"),
+    ("null", "0.1.0"),
+    ("numeric-scalar", "0.2.0"),
+    ("rec-array", "0.2.0"),
+    ("string", "0.2.0"),
+    ("string-array", "0.2.0"),
+];
 
 /// What a node of a tree means.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +28,8 @@ pub enum Meaning {
     Column(Column),
     /// A compressed sparse matrix.
     Sparse(Sparse),
+    /// An awkward array: lists, records and options in flat buffers.
+    Awkward(Awkward),
     /// A table with an index.
     Frame(Frame),
     /// A group without a meaning of its own (a mapping, `uns`, a generic group).
@@ -137,11 +154,32 @@ fn field_of(array: &ArrayNode, path: &str, field: &str) -> Result<DataType> {
 pub fn meaning(tree: &Tree, path: &str) -> Result<Meaning> {
     let path = legacy::alias(tree, &normalise(path));
     match tree.get(&path) {
-        Some(Node::Array(array)) => Ok(array_meaning(tree, &path, array)),
+        Some(Node::Array(array)) => {
+            check_array_encoding(&path, array)?;
+            Ok(array_meaning(tree, &path, array))
+        }
         Some(Node::Group { .. }) => group_meaning(tree, &path),
         Some(Node::Unreadable { reason }) => Err(Error::unimplemented(format!("node '{path}': {reason}"))),
         None => parent_meaning(tree, &path),
     }
+}
+
+/// Refuses an array whose encoding says that it is more than its elements; other writers' attributes of
+/// that name are none of anndata's and have no version.
+fn check_array_encoding(path: &str, array: &ArrayNode) -> Result<()> {
+    let text = |name: &str| array.attributes.get(name).and_then(|value| value.as_str());
+    match (text("encoding-type"), text("encoding-version")) {
+        (Some(encoding), Some(version)) if !ARRAY_ENCODINGS.contains(&(encoding, version)) => {
+            Err(unknown_encoding(path, encoding, version))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unknown_encoding(path: &str, encoding: &str, version: &str) -> Error {
+    Error::unimplemented(format!(
+        "node '{path}' has encoding-type '{encoding}' version '{version}', which is not supported"
+    ))
 }
 
 /// A node that is not in the tree may be a field of a compound array, or a column of a frame.
@@ -181,6 +219,7 @@ fn group_meaning(tree: &Tree, path: &str) -> Result<Meaning> {
         ("", "") => Ok(Meaning::Group),
         ("csr_matrix", "0.1.0") => sparse(tree, path, 0).map(Meaning::Sparse),
         ("csc_matrix", "0.1.0") => sparse(tree, path, 1).map(Meaning::Sparse),
+        ("awkward-array", "0.1.0") => awkward::awkward(tree, path).map(Meaning::Awkward),
         ("dataframe", "0.1.0" | "0.2.0") => frame::frame(tree, path).map(Meaning::Frame),
         ("categorical", "0.2.0") => categorical(tree, path).map(Meaning::Column),
         ("nullable-integer" | "nullable-boolean" | "nullable-string-array", "0.1.0") => {
@@ -189,9 +228,7 @@ fn group_meaning(tree: &Tree, path: &str) -> Result<Meaning> {
             tree.array(&mask)?;
             Ok(Meaning::Column(Column::Nullable { values, mask }))
         }
-        _ => Err(Error::unimplemented(format!(
-            "node '{path}' has encoding-type '{encoding}' version '{version}', which is not supported"
-        ))),
+        _ => Err(unknown_encoding(path, encoding, version)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! Encodings are those of anndata's registry (`encoding-type`, `encoding-version`); files older than
 //! 0.7 carry none and are known by their compound data sets (see [`legacy`]).
 
+pub mod awkward;
 pub mod axes;
 pub mod frame;
 pub mod legacy;

@@ -59,6 +59,9 @@ fn matrix(tree: &Tree, view: &View) -> Value {
             "dtype": tree.array(&sparse.data()).ok().map(|array| array.data_type.name()),
             "encoding": if sparse.major == 0 { "csr_matrix" } else { "csc_matrix" },
         }),
+        Ok(Meaning::Awkward(awkward)) => json!({
+            "shape": [awkward.length], "dtype": null, "encoding": "awkward-array",
+        }),
         _ => Value::Null,
     }
 }
