@@ -27,6 +27,7 @@ mod chunk_table;
 mod collection;
 mod dataset;
 mod decoder;
+mod fetch;
 mod filter;
 mod parser;
 mod record;
@@ -41,7 +42,8 @@ mod tests;
 use chunk_table::{ChunkTable, Frame};
 use dataset::{DatasetStorage, Layout};
 pub use decoder::{Hdf5Decoder, MAX_CHUNK_BYTES};
-use parser::{Addressing, BlockSource, Indexed, View};
+use fetch::Fetches;
+use parser::{Addressing, Indexed};
 use record::{TREE_RECORD, TreeRecord};
 use tables::Tables;
 use texts::Heaps;
@@ -205,12 +207,11 @@ impl Hdf5File {
             shape: array.shape.clone(),
             maximum,
             chunk_shape: array.chunk_shape.clone(),
-            element_size: storage.element_size,
             chunk_bytes,
         };
-        let source = Arc::new(BlockSource::new(Arc::clone(&self.reader)));
-        let _cancel = walk::CancelOnDrop::new(&source);
-        let view = View::new(source, self.addressing);
-        walk::blocking(move || ChunkTable::build(&frame, parser::stored_chunks(&view, &indexed)?)).await
+        let addressing = self.addressing;
+        let mut fetches = Fetches::new(Arc::clone(&self.reader));
+        let chunks = fetches.parse(move |blocks| parser::stored_chunks(blocks, addressing, &indexed)).await?;
+        fetch::blocking(move || ChunkTable::build(&frame, chunks)).await?
     }
 }
