@@ -15,6 +15,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 
 use crate::error::{Error, Result, ResultExt};
 use crate::model::chunk::{ChunkLocation, ChunkPosition, TextBuffer};
@@ -102,7 +103,6 @@ impl Hdf5File {
         let array = self.tree.array(path)?;
         let context = || format!("'{}': dataset '{path}'", self.url());
         let storage = DatasetStorage::of(array).with_context(context)?;
-        let frame = self.frame(array, &storage);
         if !matches!(storage.layout, Layout::Chunked { .. }) {
             let location = self.only_location(array, &storage).with_context(context)?;
             let grid = array.grid();
@@ -115,10 +115,32 @@ impl Hdf5File {
             }
             return Ok(vec![location; positions.len()]);
         }
-        let path = normalise(path);
-        let table = self.tables.get(&path, || self.load_table(&path, array, storage, frame)).await;
-        let table = table.with_context(context)?;
+        let table = self.table(path, array, storage).await?;
         positions.iter().map(|position| table.locate(position).with_context(context)).collect()
+    }
+
+    /// See [`Hierarchy::load_tables`](super::Hierarchy::load_tables).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn load_tables(&self, paths: &[&str]) -> Result<()> {
+        let loads = paths.iter().map(|path| async move {
+            let array = self.tree.array(path)?;
+            let storage = DatasetStorage::of(array).with_context(|| format!("'{}': dataset '{path}'", self.url()))?;
+            if matches!(storage.layout, Layout::Chunked { .. }) {
+                self.table(path, array, storage).await?;
+            }
+            Ok(())
+        });
+        try_join_all(loads).await.map(drop)
+    }
+
+    /// The chunk table of the chunked dataset at `path`.
+    async fn table(&self, path: &str, array: &ArrayNode, storage: DatasetStorage) -> Result<Arc<ChunkTable>> {
+        let path = normalise(path);
+        let frame = self.frame(array, &storage);
+        let table = self.tables.get(&path, || self.load_table(&path, array, storage, frame)).await;
+        table.with_context(|| format!("'{}': dataset '{path}'", self.url()))
     }
 
     /// See [`Hierarchy::decoder`](super::Hierarchy::decoder).
