@@ -37,13 +37,13 @@ macro_rules! chunk_tables {
 }
 
 chunk_tables! {
-    chunks_earliest: 90;
-    chunks_v108: 90;
-    chunks_v110: 90;
-    chunks_v114: 90;
-    chunks_latest: 90;
-    chunks_userblock: 90;
-    chunks_paged: 90;
+    chunks_earliest: 75;
+    chunks_v108: 75;
+    chunks_v110: 75;
+    chunks_v114: 75;
+    chunks_latest: 75;
+    chunks_userblock: 75;
+    chunks_paged: 75;
     cold_csr: 20;
     cold_csr_latest: 20;
     cold_csr_paged: 20;
