@@ -16,7 +16,8 @@ use super::parser::{BLOCK_SIZE, Blocks, MAX_METADATA_BYTES};
 use crate::error::{Error, Result};
 use crate::storage::reader::RangeReader;
 
-/// Requests in flight for one parse: a third of a round of many reads at 30 ms, not all of a store.
+/// Requests in flight for one parse: most of what the index of a large matrix needs in one round, and
+/// not all that a server may have in flight.
 pub(crate) const MAX_REQUESTS: usize = 48;
 /// Blocks of one request at most.
 const MAX_RUN_BLOCKS: u64 = 32;
