@@ -50,12 +50,13 @@ struct Position {
 
 /// All chunks in the array of `indexed`.
 pub(super) fn extensible_chunks(view: &View, indexed: &Indexed) -> Result<Vec<StoredChunk>> {
-    let array = Extensible::read(view, indexed.address)?;
+    let Some(array) = Extensible::read(view, indexed.address)? else { return Ok(Vec::new()) };
     array_chunks(view, indexed, array.element, true, |number| array.place(number))
 }
 
 impl<'a> Extensible<'a> {
-    fn read(view: &'a View, address: u64) -> Result<Self> {
+    /// The array whose header lies at `address`; none when nothing was ever put into it.
+    fn read(view: &'a View, address: u64) -> Result<Option<Self>> {
         let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
         let statistics = STATISTICS * usize::from(length_size);
         let length = LEAD_BYTES + statistics as u64 + u64::from(offset_size) + CHECKSUM_BYTES;
@@ -69,7 +70,7 @@ impl<'a> Extensible<'a> {
         let (index_elements, block_elements) = (u64::from(cursor.u8()?), u64::from(cursor.u8()?));
         let (block_pointers, page_bits) = (u64::from(cursor.u8()?), u32::from(cursor.u8()?));
         cursor.skip(statistics)?;
-        let index = cursor.address(offset_size)?.ok_or_else(nonsense)?;
+        let Some(index) = cursor.address(offset_size)? else { return Ok(None) };
         let page_elements = 1_u64.checked_shl(page_bits).ok_or_else(nonsense)?;
         if !block_elements.is_power_of_two() || !block_pointers.is_power_of_two() || maximum_bits > 64 {
             return Err(nonsense());
@@ -88,7 +89,7 @@ impl<'a> Extensible<'a> {
             read: RefCell::default(),
         };
         array.read_index()?;
-        Ok(array)
+        Ok(Some(array))
     }
 
     fn offset_size(&self) -> u8 {

@@ -29,12 +29,13 @@ struct Pages {
 
 /// All chunks in the array of `indexed`.
 pub(super) fn fixed_chunks(view: &View, indexed: &Indexed) -> Result<Vec<StoredChunk>> {
-    let array = FixedArray::read(view, indexed.address)?;
+    let Some(array) = FixedArray::read(view, indexed.address)? else { return Ok(Vec::new()) };
     array_chunks(view, indexed, array.element, false, |number| array.place(number))
 }
 
 impl FixedArray {
-    fn read(view: &View, address: u64) -> Result<Self> {
+    /// The array whose header lies at `address`; none when nothing was ever put into it.
+    fn read(view: &View, address: u64) -> Result<Option<Self>> {
         let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
         let length = LEAD_BYTES + u64::from(length_size) + u64::from(offset_size) + CHECKSUM_BYTES;
         let header = checked(view, Run { address, length })?;
@@ -45,14 +46,14 @@ impl FixedArray {
         cursor.skip(5)?;
         let (client, size, page_bits) = (cursor.u8()?, cursor.u8()?, cursor.u8()?);
         let count = cursor.unsigned(usize::from(length_size))?;
-        let block = cursor.address(offset_size)?.ok_or_else(|| Error::data_loss("a fixed array without elements"))?;
+        let Some(block) = cursor.address(offset_size)? else { return Ok(None) };
         let element = Element::of(client, size, offset_size)?;
         let mut array = Self { element, count, block, prefix: 6 + u64::from(offset_size), pages: None };
         let page = 1_u64.checked_shl(u32::from(page_bits)).filter(|page| count > *page);
         if let Some(elements) = page {
             array.pages = Some(array.read_pages(view, elements)?);
         }
-        Ok(array)
+        Ok(Some(array))
     }
 
     fn read_pages(&self, view: &View, elements: u64) -> Result<Pages> {
