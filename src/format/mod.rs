@@ -48,6 +48,19 @@ impl Hierarchy {
         }
     }
 
+    /// Loads what [`Hierarchy::locate`] will need for the arrays at `paths`, all at the same time rather
+    /// than one after the other. Changes no answer, only when reads happen.
+    ///
+    /// # Errors
+    /// As [`Hierarchy::locate`].
+    pub async fn load_tables(&self, paths: &[&str]) -> Result<()> {
+        match self {
+            Self::Hdf5(file) => file.load_tables(paths).await,
+            // Names of objects are computed; the index of a shard is read with its first chunk.
+            Self::Zarr(_) => Ok(()),
+        }
+    }
+
     /// The decoder of the array at `path`.
     ///
     /// # Errors

@@ -131,7 +131,13 @@ impl SparseAnswer {
             other => AxisSelection::Spans(other.positions().into_iter().map(|row| (row, row + 2)).collect()),
         };
         let path = self.sparse.indptr();
-        let values = read_array(context, &self.hierarchy, &path, &[selection], Caching::Keep).await?;
+        let pointers = [selection];
+        let pointers = read_array(context, &self.hierarchy, &path, &pointers, Caching::Keep);
+        // The entries come next: where they lie is looked up meanwhile. A failure shows up there.
+        let (indices, data) = (self.sparse.indices(), self.sparse.data());
+        let tables = [indices.as_str(), data.as_str()];
+        let (values, _) = tokio::join!(pointers, self.hierarchy.load_tables(&tables));
+        let values = values?;
         let count = values.shape.iter().product::<u64>() as usize;
         let pointers = to_arrow(&self.hierarchy, &values.data_type, values.values, count).await?;
         let pointers = as_u64(&pointers).with_context(|| format!("pointers '{path}'"))?;

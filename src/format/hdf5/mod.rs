@@ -15,6 +15,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 
 use crate::error::{Error, Result, ResultExt};
 use crate::model::chunk::{ChunkLocation, ChunkPosition, TextBuffer};
@@ -27,6 +28,7 @@ mod chunk_table;
 mod collection;
 mod dataset;
 mod decoder;
+mod fetch;
 mod filter;
 mod parser;
 mod record;
@@ -41,7 +43,8 @@ mod tests;
 use chunk_table::{ChunkTable, Frame};
 use dataset::{DatasetStorage, Layout};
 pub use decoder::{Hdf5Decoder, MAX_CHUNK_BYTES};
-use parser::{Addressing, BlockSource, Indexed, View};
+use fetch::Fetches;
+use parser::{Addressing, Indexed};
 use record::{TREE_RECORD, TreeRecord};
 use tables::Tables;
 use texts::Heaps;
@@ -100,7 +103,6 @@ impl Hdf5File {
         let array = self.tree.array(path)?;
         let context = || format!("'{}': dataset '{path}'", self.url());
         let storage = DatasetStorage::of(array).with_context(context)?;
-        let frame = self.frame(array, &storage);
         if !matches!(storage.layout, Layout::Chunked { .. }) {
             let location = self.only_location(array, &storage).with_context(context)?;
             let grid = array.grid();
@@ -113,10 +115,32 @@ impl Hdf5File {
             }
             return Ok(vec![location; positions.len()]);
         }
-        let path = normalise(path);
-        let table = self.tables.get(&path, || self.load_table(&path, array, storage, frame)).await;
-        let table = table.with_context(context)?;
+        let table = self.table(path, array, storage).await?;
         positions.iter().map(|position| table.locate(position).with_context(context)).collect()
+    }
+
+    /// See [`Hierarchy::load_tables`](super::Hierarchy::load_tables).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn load_tables(&self, paths: &[&str]) -> Result<()> {
+        let loads = paths.iter().map(|path| async move {
+            let array = self.tree.array(path)?;
+            let storage = DatasetStorage::of(array).with_context(|| format!("'{}': dataset '{path}'", self.url()))?;
+            if matches!(storage.layout, Layout::Chunked { .. }) {
+                self.table(path, array, storage).await?;
+            }
+            Ok(())
+        });
+        try_join_all(loads).await.map(drop)
+    }
+
+    /// The chunk table of the chunked dataset at `path`.
+    async fn table(&self, path: &str, array: &ArrayNode, storage: DatasetStorage) -> Result<Arc<ChunkTable>> {
+        let path = normalise(path);
+        let frame = self.frame(array, &storage);
+        let table = self.tables.get(&path, || self.load_table(&path, array, storage, frame)).await;
+        table.with_context(|| format!("'{}': dataset '{path}'", self.url()))
     }
 
     /// See [`Hierarchy::decoder`](super::Hierarchy::decoder).
@@ -205,12 +229,11 @@ impl Hdf5File {
             shape: array.shape.clone(),
             maximum,
             chunk_shape: array.chunk_shape.clone(),
-            element_size: storage.element_size,
             chunk_bytes,
         };
-        let source = Arc::new(BlockSource::new(Arc::clone(&self.reader)));
-        let _cancel = walk::CancelOnDrop::new(&source);
-        let view = View::new(source, self.addressing);
-        walk::blocking(move || ChunkTable::build(&frame, parser::stored_chunks(&view, &indexed)?)).await
+        let addressing = self.addressing;
+        let mut fetches = Fetches::new(Arc::clone(&self.reader));
+        let chunks = fetches.parse(move |blocks| parser::stored_chunks(blocks, addressing, &indexed)).await?;
+        fetch::blocking(move || ChunkTable::build(&frame, chunks)).await?
     }
 }

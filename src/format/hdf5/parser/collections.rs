@@ -8,6 +8,16 @@ use super::view::View;
 use crate::error::Result;
 use crate::format::hdf5::collection::{COLLECTION_HEAD, Collection, TextReference, collection_size};
 
+/// Bytes of a collection as libhdf5 makes them.
+const USUAL_BYTES: u64 = 4096;
+
+/// Says that the collections of the references of `size` bytes in `data` will be read.
+pub(super) fn prefetch_texts(view: &View, data: &[u8], size: usize) {
+    let used = |reference: &TextReference| reference.length > 0 && reference.address > 0;
+    let references = data.chunks_exact(size.max(1)).filter_map(TextReference::parse).filter(used);
+    view.prefetch(references.map(|reference| reference.address), USUAL_BYTES);
+}
+
 /// The heap collections of one attribute.
 pub(super) struct HeapView<'a> {
     view: &'a View,

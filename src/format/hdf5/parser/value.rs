@@ -4,7 +4,7 @@ use bytes::Bytes;
 use half::f16;
 use serde_json::{Number, Value, json};
 
-use super::collections::HeapView;
+use super::collections::{HeapView, prefetch_texts};
 use super::cursor::{Cursor, is_undefined, text};
 use super::datatype::unpadded;
 use super::view::View;
@@ -30,6 +30,9 @@ impl<'a> Values<'a> {
     pub(super) fn new(view: &'a View, stored: &'a StoredType, data: Bytes) -> Result<Self> {
         let size = usize::try_from(stored.size()?).map_err(|_| Error::data_loss("an element too large for memory"))?;
         let offset_size = view.addressing.offset_size;
+        if matches!(stored, StoredType::VariableText { .. }) {
+            prefetch_texts(view, &data, size);
+        }
         Ok(Self { stored, size, cursor: Cursor::new(data), heaps: HeapView::new(view), offset_size })
     }
 
