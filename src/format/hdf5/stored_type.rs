@@ -3,10 +3,11 @@
 //! Knows sizes, byte orders and names; reads no file. The parser makes it, the tree and the decoder
 //! are made from it.
 
-use serde::{Deserialize, Serialize};
+use serde_json::Number;
 
 use crate::error::{Error, Result};
 use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE, Padding, StructField};
+pub(crate) use crate::model::swap::Swap;
 
 /// A stored element type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -16,7 +17,11 @@ pub(crate) enum StoredType {
     Boolean,
     FixedText { length: u32, padding: Padding },
     VariableText { size: u32 },
+    Sequence { size: u32, element: Box<StoredType> },
     ObjectReference { size: u32 },
+    Enumeration { base: Box<StoredType>, members: Vec<(String, Number)> },
+    /// numpy's datetime64 or timedelta64 in an opaque type that h5py marks.
+    Time { data_type: DataType, big_endian: bool },
     Compound { size: u32, fields: Vec<StoredField> },
     Array { element: Box<StoredType>, dimensions: Vec<u64> },
     Opaque { size: u32 },
@@ -31,14 +36,6 @@ pub(crate) struct StoredField {
     pub(crate) stored: StoredType,
 }
 
-/// Numbers whose bytes have to be reversed: `count` of `width` bytes, back to back from `offset`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Swap {
-    pub(crate) offset: usize,
-    pub(crate) width: usize,
-    pub(crate) count: usize,
-}
-
 /// Swaps of one element at most; a type with more is not served.
 const MAX_SWAPS: usize = 65_536;
 
@@ -47,10 +44,13 @@ impl StoredType {
     pub(crate) fn size(&self) -> Result<u64> {
         Ok(match self {
             Self::Boolean => 1,
+            Self::Time { .. } => 8,
+            Self::Enumeration { base, .. } => base.size()?,
             Self::FixedText { length, .. } => u64::from(*length),
             Self::Integer { size, .. }
             | Self::Float { size, .. }
             | Self::VariableText { size }
+            | Self::Sequence { size, .. }
             | Self::ObjectReference { size }
             | Self::Compound { size, .. }
             | Self::Opaque { size }
@@ -91,11 +91,25 @@ impl StoredType {
             Self::Float { size, .. } => return Err(format!("float of {size} bytes")),
             Self::Boolean => DataType::Boolean,
             Self::FixedText { length, padding } => DataType::FixedString { length: *length, padding: *padding },
-            Self::VariableText { size } if nested && *size as usize != HEAP_REFERENCE_SIZE => {
-                return Err("compound with variable-length strings in a file without 8-byte addresses".into());
+            Self::VariableText { size } | Self::Sequence { size, .. }
+                if nested && *size as usize != HEAP_REFERENCE_SIZE =>
+            {
+                return Err("variable-length data in another type, in a file without 8-byte addresses".into());
             }
             Self::VariableText { .. } => DataType::String,
-            Self::ObjectReference { .. } => return Err("object reference".into()),
+            Self::Sequence { element, .. } => {
+                let swaps = element.swaps().map_err(|error| error.message().to_owned())?;
+                let named = |reason| format!("variable-length sequence of {reason}");
+                DataType::List { element: Box::new(element.try_data_type(true).map_err(named)?), swaps }
+            }
+            Self::ObjectReference { size } if nested && *size as usize != DataType::Reference.item_size() => {
+                return Err("object reference in another type, in a file without 8-byte addresses".into());
+            }
+            Self::ObjectReference { .. } => DataType::Reference,
+            Self::Enumeration { base, members } => {
+                DataType::Enumeration { base: Box::new(base.try_data_type(nested)?), members: members.clone() }
+            }
+            Self::Time { data_type, .. } => data_type.clone(),
             Self::Compound { size, fields } => {
                 let fields = fields.iter().map(StoredField::in_memory).collect::<Result<Vec<_>, String>>()?;
                 DataType::Struct { size: *size, fields }
@@ -128,6 +142,8 @@ impl StoredType {
             Self::Integer { size, big_endian: true, .. } | Self::Float { size, big_endian: true } if *size > 1 => {
                 swaps.push(Swap { offset, width: *size as usize, count: 1 });
             }
+            Self::Time { big_endian: true, .. } => swaps.push(Swap { offset, width: 8, count: 1 }),
+            Self::Enumeration { base, .. } => base.add_swaps(offset, swaps)?,
             Self::Compound { fields, .. } => {
                 for field in fields {
                     field.stored.add_swaps(offset.saturating_add(field.offset as usize), swaps)?;

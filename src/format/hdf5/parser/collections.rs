@@ -1,4 +1,4 @@
-//! Texts of variable length while the tree is parsed; data goes another way.
+//! Data of variable length while the tree is parsed; data goes another way.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::view::View;
 use crate::error::Result;
-use crate::format::hdf5::collection::{COLLECTION_HEAD, Collection, TextReference, collection_size};
+use crate::format::hdf5::collection::{COLLECTION_HEAD, Collection, HeapReference, collection_size};
 
 /// The heap collections of one attribute.
 pub(super) struct HeapView<'a> {
@@ -19,8 +19,8 @@ impl<'a> HeapView<'a> {
         Self { view, collections: HashMap::new() }
     }
 
-    /// The bytes that `reference` means.
-    pub(super) fn text(&mut self, reference: TextReference) -> Result<Bytes> {
+    /// The bytes that `reference` means, whose length counts elements of `size` bytes.
+    pub(super) fn object(&mut self, reference: HeapReference, size: u64) -> Result<Bytes> {
         let address = reference.address;
         if !self.collections.contains_key(&address) {
             let length_size = self.view.addressing.length_size;
@@ -29,7 +29,7 @@ impl<'a> HeapView<'a> {
             self.collections.insert(address, Collection::parse(bytes, length_size)?);
         }
         match self.collections.get(&address) {
-            Some(collection) => Ok(Bytes::copy_from_slice(collection.text(reference)?)),
+            Some(collection) => Ok(Bytes::copy_from_slice(collection.object(reference, size)?)),
             None => Ok(Bytes::new()),
         }
     }

@@ -28,7 +28,7 @@ pub(crate) use filters::{scaleoffset, scales_by_digits, szip};
 pub(crate) use link::{Link, Target};
 pub(crate) use object::Object;
 pub(crate) use source::{BlockSource, MAX_REQUESTS};
-pub(crate) use value::REFERENCE_KEY;
+pub(crate) use value::ADDRESS_KEY;
 pub(crate) use view::{Addressing, View};
 
 /// Finds the superblock: the view of the file and the address of its root group.
