@@ -67,8 +67,7 @@ impl ColumnReader {
         let lengths: Vec<u64> = trailing.iter().map(AxisSelection::len).collect();
         let array = tree.array(column.main_path())?;
         let is_null = array.is_null || tree.text_attribute(column.main_path(), "encoding-type") == Some("null");
-        let element =
-            if is_null { Field::new("item", ArrowType::Null, true) } else { element_of(tree, &column)? };
+        let element = if is_null { Field::new("item", ArrowType::Null, true) } else { element_of(tree, &column)? };
         let stored = column.stored_type(tree)?;
         let is_text = stored.is_variable() && !is_null;
         let width = item_bytes(&stored, is_text);

@@ -85,11 +85,7 @@ pub(super) fn times(buffer: &MutableBuffer, target: &ArrowType, factor: i64) -> 
     }
 }
 
-fn array<T: ArrowPrimitiveType>(
-    stored: impl Iterator<Item = i64>,
-    target: &ArrowType,
-    factor: i64,
-) -> Result<ArrayRef>
+fn array<T: ArrowPrimitiveType>(stored: impl Iterator<Item = i64>, target: &ArrowType, factor: i64) -> Result<ArrayRef>
 where
     T::Native: TryFrom<i64> + Default,
 {

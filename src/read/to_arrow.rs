@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray, PrimitiveArray, StringArray, StructArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray, PrimitiveArray, StringArray,
+    StructArray,
 };
 use arrow::buffer::{Buffer, MutableBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
@@ -165,7 +166,8 @@ pub fn fixed_size_list(items: ArrayRef, size: i32, count: usize) -> Result<Array
 /// # Errors
 /// `Internal` when there are not `count * size` items, or they are not of that field.
 pub(super) fn fixed_size_list_of(item: Field, items: ArrayRef, size: i32, count: usize) -> Result<ArrayRef> {
-    let list = FixedSizeListArray::try_new_with_length(Arc::new(item), size, items, None, count).map_err(arrow_error)?;
+    let list =
+        FixedSizeListArray::try_new_with_length(Arc::new(item), size, items, None, count).map_err(arrow_error)?;
     Ok(Arc::new(list))
 }
 

@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
-use super::parser::{Link, ADDRESS_KEY, Target};
+use super::parser::{ADDRESS_KEY, Link, Target};
 use super::walk::Graph;
 use crate::error::{Error, Result};
 use crate::model::data_type::DataType;

@@ -154,7 +154,10 @@ impl Hdf5File {
     /// As there.
     pub fn object_path(&self, address: u64) -> Result<&str> {
         self.paths.get(&address).map(String::as_str).ok_or_else(|| {
-            Error::unimplemented(format!("'{}': a reference to the object at {address:#x}, which has no path", self.url()))
+            Error::unimplemented(format!(
+                "'{}': a reference to the object at {address:#x}, which has no path",
+                self.url()
+            ))
         })
     }
 

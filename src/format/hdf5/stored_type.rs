@@ -12,20 +12,54 @@ pub(crate) use crate::model::swap::Swap;
 /// A stored element type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StoredType {
-    Integer { size: u32, signed: bool, big_endian: bool },
-    Float { size: u32, big_endian: bool },
+    Integer {
+        size: u32,
+        signed: bool,
+        big_endian: bool,
+    },
+    Float {
+        size: u32,
+        big_endian: bool,
+    },
     Boolean,
-    FixedText { length: u32, padding: Padding },
-    VariableText { size: u32 },
-    Sequence { size: u32, element: Box<StoredType> },
-    ObjectReference { size: u32 },
-    Enumeration { base: Box<StoredType>, members: Vec<(String, Number)> },
+    FixedText {
+        length: u32,
+        padding: Padding,
+    },
+    VariableText {
+        size: u32,
+    },
+    Sequence {
+        size: u32,
+        element: Box<StoredType>,
+    },
+    ObjectReference {
+        size: u32,
+    },
+    Enumeration {
+        base: Box<StoredType>,
+        members: Vec<(String, Number)>,
+    },
     /// numpy's datetime64 or timedelta64 in an opaque type that h5py marks.
-    Time { data_type: DataType, big_endian: bool },
-    Compound { size: u32, fields: Vec<StoredField> },
-    Array { element: Box<StoredType>, dimensions: Vec<u64> },
-    Opaque { size: u32 },
-    Unsupported { description: String, size: u32 },
+    Time {
+        data_type: DataType,
+        big_endian: bool,
+    },
+    Compound {
+        size: u32,
+        fields: Vec<StoredField>,
+    },
+    Array {
+        element: Box<StoredType>,
+        dimensions: Vec<u64>,
+    },
+    Opaque {
+        size: u32,
+    },
+    Unsupported {
+        description: String,
+        size: u32,
+    },
 }
 
 /// A field of a compound.

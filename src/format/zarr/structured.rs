@@ -139,7 +139,8 @@ fn add_swaps(dtype: &Value, offset: usize, depth: usize, swaps: &mut Vec<Swap>) 
         if inner.len().saturating_mul(count).saturating_add(swaps.len()) > MAX_SWAPS {
             return Err(format!("big-endian structured type with more than {MAX_SWAPS} numbers"));
         }
-        let starts = (0..if inner.is_empty() { 0 } else { count }).map(|index| at.saturating_add(index.saturating_mul(size)));
+        let starts =
+            (0..if inner.is_empty() { 0 } else { count }).map(|index| at.saturating_add(index.saturating_mul(size)));
         swaps.extend(starts.flat_map(|start| {
             inner.iter().map(move |swap| Swap { offset: start.saturating_add(swap.offset), ..*swap })
         }));
