@@ -164,7 +164,10 @@ fn check_byte_order(path: &str, array: &ArrayNode) -> Result<()> {
 /// numbers, which have a name and no fields.
 fn is_raw(stored: Option<&Value>, data_type: &DataType) -> bool {
     match data_type {
-        DataType::Struct { .. } => stored.is_some_and(|stored| !stored.is_string()),
+        DataType::Struct { .. } => {
+            let name = stored.and_then(|stored| stored.as_str().or_else(|| stored.get("name")?.as_str()));
+            name.is_none_or(|name| name == "structured")
+        }
         data_type => matches!(data_type, DataType::Opaque { .. }),
     }
 }
