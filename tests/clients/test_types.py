@@ -58,8 +58,8 @@ def value(element, dtype, file):
         return [value(item, dtype.base, file) for item in numpy.ravel(element)]
     if dtype.names:
         fields = {name: value(element[name], dtype[name], file) for name in dtype.names}
-        if list(fields) == ["r", "i"]:
-            fields = {"re": fields["r"], "im": fields["i"]}
+        if list(fields) in (["r", "i"], ["real", "imag"]):
+            fields = dict(zip(["re", "im"], fields.values()))
         return fields
     if dtype.kind == "c":
         return {"re": float(element.real), "im": float(element.imag)}

@@ -183,12 +183,13 @@ fn compound(cursor: &mut Cursor, head: &Head, depth: usize) -> Result<StoredType
     Ok(StoredType::Compound { size: head.size, fields })
 }
 
-/// Calls the parts of complex numbers, which h5py and PyTables name `r` and `i`, `re` and `im`.
+/// Calls the parts of complex numbers, `r` and `i` to h5py and PyTables, `real` and `imag` to MATLAB, `re` and
+/// `im`.
 fn name_complex(fields: &mut [StoredField]) {
     if let [re, im] = fields
         && matches!(&re.stored, StoredType::Float { size, .. } if re.offset == 0 && im.offset == *size)
         && re.stored == im.stored
-        && (re.name.as_str(), im.name.as_str()) == ("r", "i")
+        && matches!((re.name.as_str(), im.name.as_str()), ("r", "i") | ("real", "imag"))
     {
         re.name = "re".to_owned();
         im.name = "im".to_owned();

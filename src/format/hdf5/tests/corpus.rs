@@ -225,6 +225,9 @@ corpus! {
     filter_szip: "hdf5/filter_szip.h5", 33;
     filter_scaleoffset: "hdf5/filter_scaleoffset.h5", 68;
     filter_nbit: "hdf5/filter_nbit.h5", 8;
+    layout_matlab: "hdf5/layout_matlab.h5", 7;
+    layout_netcdf: "hdf5/layout_netcdf.h5", 4;
+    native_complex: "hdf5/native_complex.h5", 2;
     pbmc68k: "notebook/pbmc68k.h5ad", 20;
     variants: "notebook/variants.h5ad", 40;
     csc: "notebook/csc.h5ad", 8;
