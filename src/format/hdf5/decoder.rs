@@ -8,7 +8,7 @@ use crate::error::{Error, Result, ResultExt};
 use crate::format::codec::zeroed;
 use crate::model::chunk::{ChunkLocation, Elements};
 use crate::model::data_type::DataType;
-use crate::model::swap::{self, Swap};
+use crate::model::swap::{self, Narrow, Swap};
 use crate::model::tree::ArrayNode;
 
 /// Bytes of one decoded chunk at most.
@@ -21,6 +21,7 @@ pub struct Hdf5Decoder {
     path: String,
     filters: Vec<Filter>,
     swaps: Vec<Swap>,
+    narrows: Vec<Narrow>,
     /// Bytes of one stored element.
     stored_size: usize,
     /// Bytes of one element in memory.
@@ -54,6 +55,7 @@ impl Hdf5Decoder {
             chunk_bytes: storage.chunk_bytes(array)?,
             filters: storage.filters,
             swaps: storage.swaps,
+            narrows: storage.narrows,
             fill: None,
         };
         let is_reference = matches!(array.data_type, DataType::String | DataType::List { .. } | DataType::Reference);
@@ -135,7 +137,7 @@ impl Hdf5Decoder {
     }
 
     fn in_memory(&self, stored: Bytes) -> Result<Elements> {
-        if self.swaps.is_empty() && self.stored_size == self.item_size {
+        if self.swaps.is_empty() && self.narrows.is_empty() && self.stored_size == self.item_size {
             return Ok(Elements::Fixed(stored));
         }
         Ok(Elements::Fixed(Bytes::from(self.normalise(Vec::from(stored))?)))
@@ -147,6 +149,7 @@ impl Hdf5Decoder {
             return self.widen_references(&stored);
         }
         swap::reverse(&mut stored, self.stored_size, &self.swaps);
+        swap::widen(&mut stored, self.stored_size, &self.narrows);
         Ok(stored)
     }
 

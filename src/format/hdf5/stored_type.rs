@@ -7,7 +7,7 @@ use serde_json::Number;
 
 use crate::error::{Error, Result};
 use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE, Padding, StructField};
-pub(crate) use crate::model::swap::Swap;
+pub(crate) use crate::model::swap::{Narrow, Swap};
 
 /// A stored element type.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -82,6 +82,7 @@ impl StoredType {
             Self::Enumeration { base, .. } => base.size()?,
             Self::FixedText { length, .. } => u64::from(*length),
             Self::Integer { size, .. }
+            | Self::PackedInteger { size, .. }
             | Self::Float { size, .. }
             | Self::VariableText { size }
             | Self::Sequence { size, .. }
@@ -119,6 +120,9 @@ impl StoredType {
             Self::Integer { size: 4, .. } => DataType::UInt32,
             Self::Integer { size: 8, .. } => DataType::UInt64,
             Self::Integer { size, .. } => return Err(format!("integer of {size} bytes")),
+            Self::PackedInteger { size, signed, big_endian, .. } => {
+                Self::Integer { size: *size, signed: *signed, big_endian: *big_endian }.try_data_type(nested)?
+            }
             Self::Float { size: 2, .. } => DataType::Float16,
             Self::Float { size: 4, .. } => DataType::Float32,
             Self::Float { size: 8, .. } => DataType::Float64,
@@ -134,6 +138,10 @@ impl StoredType {
             Self::Sequence { element, .. } => {
                 let swaps = element.swaps().map_err(|error| error.message().to_owned())?;
                 let named = |reason| format!("variable-length sequence of {reason}");
+                let narrows = element.narrows().map_err(|error| error.message().to_owned())?;
+                if !narrows.is_empty() {
+                    return Err(named("integers with unused bits".to_owned()));
+                }
                 DataType::List { element: Box::new(element.try_data_type(true).map_err(named)?), swaps }
             }
             Self::ObjectReference { size } if nested && *size as usize != DataType::Reference.item_size() => {
@@ -155,7 +163,7 @@ impl StoredType {
             Self::Opaque { size } => DataType::Opaque { size: *size },
             Self::Unsupported { description, .. } => return Err(description.clone()),
         })
-        .and_then(|data_type| match self.swaps() {
+        .and_then(|data_type| match self.swaps().and_then(|_| self.narrows()) {
             Ok(_) => Ok(data_type),
             Err(error) => Err(error.message().to_owned()),
         })
@@ -171,9 +179,52 @@ impl StoredType {
         Ok(swaps)
     }
 
+    /// Integers of one element, in little-endian order, of which only some bits count.
+    ///
+    /// # Errors
+    /// `Unimplemented` when there are too many.
+    pub(crate) fn narrows(&self) -> Result<Vec<Narrow>> {
+        let mut narrows = Vec::new();
+        self.add_narrows(0, &mut narrows)?;
+        Ok(narrows)
+    }
+
+    fn add_narrows(&self, offset: usize, narrows: &mut Vec<Narrow>) -> Result<()> {
+        match self {
+            Self::PackedInteger { size, signed, shift, bits, .. } => {
+                let width = *size as usize;
+                narrows.push(Narrow { offset, width, count: 1, shift: *shift, bits: *bits, signed: *signed });
+            }
+            Self::Compound { fields, .. } => {
+                for field in fields {
+                    field.stored.add_narrows(offset.saturating_add(field.offset as usize), narrows)?;
+                }
+            }
+            Self::Array { element, .. } => {
+                let inner = element.narrows()?;
+                let size = usize::try_from(element.size()?).unwrap_or(usize::MAX);
+                let count = usize::try_from(self.size()?).unwrap_or(usize::MAX).checked_div(size).unwrap_or(0);
+                if inner.len().saturating_mul(count) > MAX_SWAPS {
+                    return Err(too_many_swaps());
+                }
+                let starts = (0..if inner.is_empty() { 0 } else { count })
+                    .map(|index| offset.saturating_add(index.saturating_mul(size)));
+                narrows.extend(starts.flat_map(|start| {
+                    inner.iter().map(move |narrow| Narrow { offset: start.saturating_add(narrow.offset), ..*narrow })
+                }));
+            }
+            _ => {}
+        }
+        if narrows.len() > MAX_SWAPS { Err(too_many_swaps()) } else { Ok(()) }
+    }
+
     fn add_swaps(&self, offset: usize, swaps: &mut Vec<Swap>) -> Result<()> {
         match self {
-            Self::Integer { size, big_endian: true, .. } | Self::Float { size, big_endian: true } if *size > 1 => {
+            Self::Integer { size, big_endian: true, .. }
+            | Self::PackedInteger { size, big_endian: true, .. }
+            | Self::Float { size, big_endian: true }
+                if *size > 1 =>
+            {
                 swaps.push(Swap { offset, width: *size as usize, count: 1 });
             }
             Self::Time { big_endian: true, .. } => swaps.push(Swap { offset, width: 8, count: 1 }),

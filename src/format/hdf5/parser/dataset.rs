@@ -47,6 +47,7 @@ pub(super) fn dataset(view: &View, messages: &[Message], attributes: Attributes)
         fill: parse_fill(&stored, body(kind::FILL_VALUE), body(kind::FILL_VALUE_OLD))?,
         element_size: stored.size()?,
         swaps: stored.swaps().unwrap_or_default(),
+        narrows: stored.narrows().unwrap_or_default(),
     };
     array(&extent, &stored, chunk_shape, &storage, attributes)
 }

@@ -75,6 +75,11 @@ fn integer(cursor: &mut Cursor, head: &Head) -> Result<StoredType> {
         size @ (1 | 2 | 4 | 8) if whole => {
             StoredType::Integer { size, signed: head.flags & 8 != 0, big_endian: head.flags & 1 != 0 }
         }
+        size @ (1 | 2 | 4 | 8) if precision > 0 && u32::from(offset) + u32::from(precision) <= size * 8 => {
+            let (signed, big_endian) = (head.flags & 8 != 0, head.flags & 1 != 0);
+            let (shift, bits) = (u32::from(offset), u32::from(precision));
+            StoredType::PackedInteger { size, signed, big_endian, shift, bits }
+        }
         size => unsupported(head, format!("integer of {precision} bits at bit {offset} of {size} bytes")),
     })
 }

@@ -11,6 +11,7 @@ use super::view::View;
 use crate::error::{Error, Result};
 use crate::format::hdf5::collection::HeapReference;
 use crate::format::hdf5::stored_type::StoredType;
+use crate::model::swap::value_of;
 
 /// Key of a JSON object that stands for an object reference while the paths are not known; its value
 /// is the address. No field of a compound has such a name: names end at a null.
@@ -51,6 +52,10 @@ impl<'a> Values<'a> {
             .ok_or_else(|| Error::unimplemented(format!("more than the {MAX_VALUES} values that are listed")))?;
         Ok(match stored {
             StoredType::Integer { signed, big_endian, .. } => json!(integer(&element, *signed, *big_endian)),
+            StoredType::PackedInteger { signed, big_endian, shift, bits, .. } => {
+                let value = value_of(little_endian(&element, *big_endian), *shift, *bits, *signed);
+                if *signed { json!(value.cast_signed()) } else { json!(value) }
+            }
             StoredType::Enumeration { base, .. } => self.value(base, element)?,
             StoredType::Float { big_endian, .. } => float(&element, *big_endian),
             StoredType::Boolean => json!(element.iter().any(|byte| *byte != 0)),

@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::parse;
 use crate::error::{Kind, Result};
-use crate::format::hdf5::stored_type::{StoredType, Swap};
+use crate::format::hdf5::stored_type::{Narrow, StoredType, Swap};
 use crate::model::data_type::DataType;
 
 /// Head of a message: class, version, flags, size.
@@ -43,8 +43,11 @@ fn description(message: Vec<u8>) -> String {
 #[test]
 fn numbers_of_other_layouts_are_refused() {
     assert_eq!(parsed(integer(4, false, 0, 32)).unwrap(), DataType::Int32);
-    assert_eq!(description(integer(4, false, 0, 12)), "integer of 12 bits at bit 0 of 4 bytes");
-    assert_eq!(description(integer(4, false, 3, 29)), "integer of 29 bits at bit 3 of 4 bytes");
+    let packed = parse(Bytes::from(integer(4, false, 3, 29))).unwrap();
+    assert_eq!(packed.data_type(), DataType::Int32);
+    let narrow = Narrow { offset: 0, width: 4, count: 1, shift: 3, bits: 29, signed: true };
+    assert_eq!(packed.narrows().unwrap(), [narrow]);
+    assert_eq!(description(integer(4, false, 4, 29)), "integer of 29 bits at bit 4 of 4 bytes");
     assert_eq!(description(integer(16, false, 0, 128)), "integer of 128 bits at bit 0 of 16 bytes");
     let (ieee, sign) = ([52, 11, 0, 52], 63 << 8);
     assert_eq!(parsed(double(0x20 | sign, ieee, 1023)).unwrap(), DataType::Float64);
@@ -59,7 +62,8 @@ fn numbers_of_other_layouts_are_refused() {
     }
     let bits = |precision: u8| [head(4, 1, 1, 2), vec![0, 0, precision, 0]].concat();
     assert_eq!(parsed(bits(16)).unwrap(), DataType::UInt16);
-    assert_eq!(description(bits(9)), "bit field of 9 bits at bit 0 of 2 bytes");
+    assert_eq!(parsed(bits(9)).unwrap(), DataType::UInt16);
+    assert_eq!(description(bits(17)), "bit field of 17 bits at bit 0 of 2 bytes");
     assert_eq!(description([head(2, 1, 0, 4), vec![0; 2]].concat()), "time");
     assert_eq!(description(head(7, 1, 1, 12)), "region reference");
     assert_eq!(description([head(12, 5, 0, 16), vec![0; 20]].concat()), "datatype class 12");
