@@ -208,7 +208,7 @@ def test_selections_of_new_types_are_rows_in_the_asked_order(client, typed):
             data, dtype = file[node][()], file[node].dtype
             length = len(data)
             for picked in ([length - 1, 0, 0], [1], []):
-                table = client.get({"key": "types/latest.h5", "node": node, "axes": [[{"index": picked}]]})
+                table = client.get({"key": "types/latest.h5", "node": node, "axes": [{"index": picked}]})
                 same(column(table), rows(data[picked] if picked else data[:0], dtype, file), f"{node} {picked}")
         table = client.get({"key": "types/latest.h5", "node": "list_big_f8_2d", "slice": "::-1, 1:"})
         same(column(table), rows(file["list_big_f8_2d"][()][::-1, 1:], file["list_big_f8_2d"].dtype, file), "slice")

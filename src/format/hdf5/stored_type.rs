@@ -17,6 +17,14 @@ pub(crate) enum StoredType {
         signed: bool,
         big_endian: bool,
     },
+    /// An integer of which only `bits` bits from bit `shift` on count.
+    PackedInteger {
+        size: u32,
+        signed: bool,
+        big_endian: bool,
+        shift: u32,
+        bits: u32,
+    },
     Float {
         size: u32,
         big_endian: bool,

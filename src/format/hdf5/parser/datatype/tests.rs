@@ -93,15 +93,14 @@ fn enumerations_keep_names_and_values_in_their_order() {
         names.iter().for_each(|(_, value)| message[1].extend_from_slice(value));
         message.concat()
     };
-    let found = parsed(members(2, &[("B", &[0xff, 0xfe]), ("A", &[1, 0])])).unwrap();
+    let (zero, one): (&[u8], &[u8]) = (&[0], &[1]);
+    let found = parsed(members(2, &[("B", [0xff, 0xfe].as_slice()), ("A", [1, 0].as_slice())])).unwrap();
     assert_eq!(found.name(), "enum{B: -2, A: 256} of int16");
-    for names in [[("FALSE", [0].as_slice()), ("TRUE", &[1])], [("TRUE", &[1]), ("FALSE", &[0])]] {
+    for names in [[("FALSE", zero), ("TRUE", one)], [("TRUE", one), ("FALSE", zero)]] {
         assert_eq!(parsed(members(1, &names)).unwrap(), DataType::Boolean);
     }
-    assert_eq!(
-        parsed(members(1, &[("FALSE", &[1]), ("TRUE", &[0])])).unwrap().name(),
-        "enum{FALSE: 1, TRUE: 0} of int8"
-    );
+    let turned = parsed(members(1, &[("FALSE", one), ("TRUE", zero)])).unwrap();
+    assert_eq!(turned.name(), "enum{FALSE: 1, TRUE: 0} of int8");
 }
 
 #[test]
