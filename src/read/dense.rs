@@ -57,7 +57,7 @@ impl Windowed for DenseAnswer {
     }
 
     fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
-        if self.reader.has_lists { lists::blocks(rows, self.chunk_rows) } else { vec![rows] }
+        if self.reader.has_lists { lists::blocks(rows, self.chunk_rows, self.reader.row_bytes) } else { vec![rows] }
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {

@@ -89,7 +89,7 @@ impl Windowed for FrameAnswer {
     fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
         // Without rows there is still one window, for the categories.
         let has_lists = self.readers.iter().any(|reader| reader.has_lists) && !rows.is_empty();
-        if has_lists { lists::blocks(rows, 1) } else { vec![rows] }
+        if has_lists { lists::blocks(rows, 1, self.row_bytes()) } else { vec![rows] }
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {

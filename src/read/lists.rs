@@ -21,6 +21,8 @@ use crate::model::swap::{self, Swap};
 const BLOCK_ROWS: u64 = 65_536;
 /// The most of them where a chunk has more.
 const MAX_BLOCK_ROWS: u64 = 1 << 20;
+/// Their bytes at most, where one row has not more.
+const MAX_BLOCK_BYTES: u64 = 16 << 20;
 
 /// The lists that the heap references in `references` mean. `depth` counts the lists around them.
 ///
@@ -109,9 +111,11 @@ fn length(reference: &[u8]) -> u64 {
     if is_null { 0 } else { length }
 }
 
-/// `rows` in parts whose references are read together; chunks of `chunk_rows` are not cut needlessly.
-pub(super) fn blocks(rows: Range<u64>, chunk_rows: u64) -> Vec<Range<u64>> {
-    let length = chunk_rows.clamp(BLOCK_ROWS, MAX_BLOCK_ROWS);
+/// `rows` of `row_bytes` each, without what heaps hold, in parts whose references are read together.
+/// Chunks of `chunk_rows` are not cut needlessly.
+pub(super) fn blocks(rows: Range<u64>, chunk_rows: u64, row_bytes: u64) -> Vec<Range<u64>> {
+    let most = (MAX_BLOCK_BYTES / row_bytes.max(1)).max(1);
+    let length = chunk_rows.clamp(BLOCK_ROWS, MAX_BLOCK_ROWS).min(most);
     let starts = (rows.start..rows.end).step_by(usize::try_from(length).unwrap_or(usize::MAX));
     starts.map(|start| start..rows.end.min(start.saturating_add(length))).collect()
 }
@@ -132,4 +136,42 @@ pub(super) fn windows(context: &ReadContext, block: Range<u64>, row_bytes: u64, 
         windows.push(Window { rows: start..block.end, bytes, spans: Vec::new() });
     }
     windows
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::model::data_type::StructField;
+
+    fn reference(length: u32, address: u64) -> Vec<u8> {
+        [&length.to_le_bytes()[..], &address.to_le_bytes(), &[0; 4]].concat()
+    }
+
+    #[test]
+    fn references_tell_the_bytes_behind_them() {
+        let list = DataType::List { element: Box::new(DataType::Int32), swaps: Vec::new() };
+        let two = [reference(3, 96), reference(9, 0), reference(5, u64::MAX), reference(0, 96)].concat();
+        assert_eq!(heap_bytes(&list, &two), 12);
+        let field = |name: &str, offset, data_type| StructField { name: name.into(), offset, data_type };
+        let fields = vec![field("n", 0, DataType::UInt8), field("l", 1, list), field("t", 17, DataType::String)];
+        let compound = DataType::Struct { size: 33, fields };
+        let row = [vec![7], reference(2, 96), reference(5, 96)].concat();
+        assert_eq!(heap_bytes(&compound, &[row.clone(), row].concat()), 2 * (8 + 5));
+        assert_eq!(heap_bytes(&DataType::Float64, &[1; 16]), 0);
+    }
+
+    #[test]
+    fn windows_hold_whole_rows_and_fit_where_one_row_does() {
+        let context = ReadContext::new(1 << 30, 64 << 10, 1, 1, Duration::from_secs(1));
+        assert_eq!(context.window_bytes, 16 << 10);
+        let sizes = [10_000, 5_000, 1_000, 100_000, 0, 16_000];
+        let found: Vec<_> =
+            windows(&context, 4..10, 100, &sizes).into_iter().map(|one| (one.rows, one.bytes)).collect();
+        assert_eq!(found, [(4..6, 15_200), (6..7, 1_100), (7..8, 100_100), (8..10, 16_200)]);
+        assert_eq!(blocks(5..5, 1, 80), []);
+        assert_eq!(blocks(0..100_000, 10, 80), [0..65_536, 65_536..100_000]);
+        assert_eq!(blocks(0..3, 10, u64::MAX), [0..1, 1..2, 2..3]);
+    }
 }
