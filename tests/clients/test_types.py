@@ -53,6 +53,9 @@ def value(element, dtype, file):
     if inner is not None:
         if isinstance(element, int) or element is None:  # h5py's zero for what was never written
             return []
+        if isinstance(element, numpy.ndarray) and inner.kind in "iufc" and inner.byteorder == ">":
+            # h5py gives the stored bytes and takes them for little-endian numbers.
+            element = element.view(inner)
         return [value(item, inner, file) for item in element]
     if dtype.subdtype is not None:
         return [value(item, dtype.base, file) for item in numpy.ravel(element)]
@@ -157,6 +160,12 @@ def test_every_zarr_element_equals_what_zarr_python_reads(client, typed, version
     assert compared > 40
 
 
+def test_big_endian_sequences_are_what_was_written(client):
+    for kind in ("u2", "i4", "f8"):
+        wanted = [typed_files.numbers(length, kind).tolist() for length in (3, 0, 1, 500, 2, 7)]
+        assert column(client.get({"key": "types/latest.h5", "node": f"list_big_{kind}"})) == wanted
+
+
 def test_types_have_the_names_and_metadata_that_the_documents_promise(client):
     tree = client.action("tree", {"key": "types/latest.h5"})
     names = {node["path"]: node.get("dtype") for node in tree["nodes"]}
@@ -215,8 +224,7 @@ def test_selections_of_new_types_are_rows_in_the_asked_order(client, typed):
         table = client.get({"key": "types/latest.h5", "node": "big/compound/a"})
         same(column(table), rows(file["big/compound"]["a"], numpy.dtype("i4")), "field")
         table = client.get({"key": "types/latest.h5", "node": "compound_list/values"})
-        dtype = h5py.vlen_dtype("u2")
-        same(column(table), [value(item, dtype, file) for item in file["compound_list"]["values"]], "field of lists")
+        assert column(table) == [[1, 2, 3], [], [65535]]
 
 
 def test_explain_plans_what_new_types_read(client):
