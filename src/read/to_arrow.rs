@@ -108,18 +108,7 @@ pub(super) fn to_arrow_within<'a>(
                 let (target, factor) = times::duration_type(*step);
                 times::times(&buffer, &target, factor)?
             }
-            DataType::Struct { size, fields } => {
-                let mut arrays = Vec::with_capacity(fields.len());
-                for field in fields {
-                    let item = field.data_type.item_size();
-                    let part = strided(&buffer, *size as usize, field.offset as usize, item, count)?;
-                    arrays.push(to_arrow_within(source, &field.data_type, Values::Fixed(part), count, depth).await?);
-                }
-                let ArrowType::Struct(fields) = arrow_type(data_type)? else {
-                    return Err(Error::internal("a compound has another Arrow type"));
-                };
-                struct_array(fields, arrays, count)?
-            }
+            DataType::Struct { .. } => compounds(source, data_type, &buffer, count, depth).await?,
             DataType::FixedArray { element, dimensions } => {
                 let size = list_size(dimensions)?;
                 let total = count.saturating_mul(size as usize);
@@ -140,6 +129,26 @@ pub(super) fn to_arrow_within<'a>(
         })
     }
     .boxed()
+}
+
+/// Compounds, field by field.
+async fn compounds(
+    source: Source<'_>,
+    data_type: &DataType,
+    buffer: &MutableBuffer,
+    count: usize,
+    depth: usize,
+) -> Result<ArrayRef> {
+    let (DataType::Struct { size, fields }, ArrowType::Struct(named)) = (data_type, arrow_type(data_type)?) else {
+        return Err(Error::internal("a compound has another type"));
+    };
+    let mut arrays = Vec::with_capacity(fields.len());
+    for field in fields {
+        let item = field.data_type.item_size();
+        let part = strided(buffer, *size as usize, field.offset as usize, item, count)?;
+        arrays.push(to_arrow_within(source, &field.data_type, Values::Fixed(part), count, depth).await?);
+    }
+    struct_array(named, arrays, count)
 }
 
 /// A struct array, also of no fields.
