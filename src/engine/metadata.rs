@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
 use serde_json::{Value, json};
 
 use super::hierarchy::Resolved;
@@ -90,6 +90,16 @@ fn pandas(fields: &arrow::datatypes::Fields, index: Option<&str>) -> Value {
     })
 }
 
+fn times(pandas: &str, numpy: &str, unit: TimeUnit) -> (String, String, Value) {
+    let unit = match unit {
+        TimeUnit::Second => "s",
+        TimeUnit::Millisecond => "ms",
+        TimeUnit::Microsecond => "us",
+        TimeUnit::Nanosecond => "ns",
+    };
+    (pandas.to_owned(), format!("{numpy}[{unit}]"), Value::Null)
+}
+
 /// pandas type, numpy type and metadata of a column.
 fn pandas_type(field: &Field) -> (String, String, Value) {
     let plain = |name: &str| (name.to_owned(), name.to_owned(), Value::Null);
@@ -116,6 +126,8 @@ fn pandas_type(field: &Field) -> (String, String, Value) {
             let ordered = field.dict_is_ordered().unwrap_or(false);
             ("categorical".to_owned(), codes, json!({ "num_categories": null, "ordered": ordered }))
         }
+        ArrowType::Timestamp(unit, _) => times("datetime", "datetime64", *unit),
+        ArrowType::Duration(unit) => times("timedelta", "timedelta64", *unit),
         _ => ("object".to_owned(), "object".to_owned(), Value::Null),
     }
 }

@@ -83,6 +83,29 @@ impl Hierarchy {
             Self::Zarr(_) => Err(crate::error::Error::internal("zarr chunks hold no heap references")),
         }
     }
+
+    /// The elements behind heap references whose lengths count elements of `size` bytes, as stored,
+    /// one buffer entry per reference; a null reference has none.
+    ///
+    /// # Errors
+    /// As [`Hierarchy::resolve_texts`]; `ResourceExhausted` above `limit` bytes.
+    pub async fn resolve_sequences(&self, references: &[u8], size: usize, limit: usize) -> Result<TextBuffer> {
+        match self {
+            Self::Hdf5(file) => file.resolve_sequences(references, size, limit).await,
+            Self::Zarr(_) => Err(crate::error::Error::internal("zarr chunks hold no heap references")),
+        }
+    }
+
+    /// The path, without the leading slash, of the object at `address`.
+    ///
+    /// # Errors
+    /// `Unimplemented` when no path leads to it.
+    pub fn object_path(&self, address: u64) -> Result<&str> {
+        match self {
+            Self::Hdf5(file) => file.object_path(address),
+            Self::Zarr(_) => Err(crate::error::Error::internal("zarr chunks hold no references")),
+        }
+    }
 }
 
 /// Decodes chunks of one array. Synchronous and free of I/O; cheap to clone.

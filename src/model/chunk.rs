@@ -41,11 +41,11 @@ pub enum ChunkLocation {
 pub enum Elements {
     /// Little-endian elements of the data type's item size.
     Fixed(Bytes),
-    /// UTF-8 texts.
+    /// UTF-8 texts, or bytes of variable length.
     Text(TextBuffer),
 }
 
-/// Texts back to back: text `i` is `bytes[offsets[i]..offsets[i + 1]]`.
+/// Texts, or other bytes of variable length, back to back: text `i` is `bytes[offsets[i]..offsets[i + 1]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextBuffer {
     /// One more offset than there are texts; the first is 0.

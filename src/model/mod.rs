@@ -8,4 +8,6 @@ pub mod data_type;
 pub mod index_store;
 pub mod request;
 pub mod selection;
+pub mod swap;
+pub mod time;
 pub mod tree;

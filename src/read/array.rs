@@ -42,7 +42,7 @@ pub struct ArrayValues {
 pub enum Values {
     /// Little-endian elements, aligned for any primitive type.
     Fixed(MutableBuffer),
-    /// Texts.
+    /// Texts, or bytes of variable length.
     Text(TextBuffer),
 }
 
@@ -119,9 +119,9 @@ pub async fn read_array(
     Ok(ArrayValues { shape, data_type: node.data_type, values })
 }
 
-/// Whether chunks of this array decode to texts (zarr) and not to references (HDF5).
+/// Whether chunks of this array decode to texts or bytes (zarr) and not to references (HDF5).
 fn is_text_of_chunks(hierarchy: &Hierarchy, data_type: &DataType) -> bool {
-    matches!((hierarchy, data_type), (Hierarchy::Zarr(_), DataType::String))
+    matches!((hierarchy, data_type), (Hierarchy::Zarr(_), DataType::String | DataType::Binary))
 }
 
 async fn fetch_and_place(

@@ -72,6 +72,12 @@ impl ReadContext {
         self.memory_bytes
     }
 
+    /// Bytes of variable-length elements that one column of a window may have: it exists twice for a
+    /// moment, read and as an Arrow array.
+    pub fn heap_bytes(&self) -> usize {
+        usize::try_from(self.windows_bytes / 2).unwrap_or(usize::MAX)
+    }
+
     /// Runs `work` on the blocking pool, at most as many at once as there are decoders.
     ///
     /// # Errors

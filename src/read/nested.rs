@@ -138,7 +138,7 @@ fn rows_member(name: &str, item: Field, bytes: u64, kind: Kind) -> Member {
 fn column_member(tree: &Tree, name: &str, column: Column) -> Result<Member> {
     let shape = column.shape(tree)?;
     let array = tree.array(column.main_path())?;
-    if array.is_null {
+    if array.is_null || tree.text_attribute(column.main_path(), "encoding-type") == Some("null") {
         return Ok(Member { field: Field::new(name, ArrowType::Null, true), bytes: 1, kind: Kind::Null });
     }
     let reader = Box::new(column_reader(tree, name, column)?);

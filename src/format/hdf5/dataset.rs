@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::filter::Filter;
-use super::stored_type::Swap;
+use super::stored_type::{Narrow, Swap};
 use crate::error::{Error, Result};
 use crate::model::tree::ArrayNode;
 
@@ -21,6 +21,9 @@ pub(crate) struct DatasetStorage {
     pub(crate) element_size: u64,
     /// What to reverse in one element to make it little-endian.
     pub(crate) swaps: Vec<Swap>,
+    /// Integers of one element of which only some bits count.
+    #[serde(default)]
+    pub(crate) narrows: Vec<Narrow>,
 }
 
 /// Where the bytes of a dataset lie. Addresses count from the superblock.

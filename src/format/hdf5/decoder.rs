@@ -4,11 +4,11 @@ use bytes::Bytes;
 
 use super::dataset::DatasetStorage;
 use super::filter::{Filter, undo_all};
-use super::stored_type::Swap;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::codec::zeroed;
 use crate::model::chunk::{ChunkLocation, Elements};
-use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE};
+use crate::model::data_type::DataType;
+use crate::model::swap::{self, Narrow, Swap};
 use crate::model::tree::ArrayNode;
 
 /// Bytes of one decoded chunk at most.
@@ -21,10 +21,13 @@ pub struct Hdf5Decoder {
     path: String,
     filters: Vec<Filter>,
     swaps: Vec<Swap>,
+    narrows: Vec<Narrow>,
     /// Bytes of one stored element.
     stored_size: usize,
     /// Bytes of one element in memory.
     item_size: usize,
+    /// Whether elements are addresses, not references into heaps.
+    is_address: bool,
     /// Bytes of one stored chunk.
     chunk_bytes: u64,
     /// One element in memory for what was never written; none for zeros.
@@ -48,12 +51,15 @@ impl Hdf5Decoder {
             path: path.to_owned(),
             stored_size: usize::try_from(storage.element_size).unwrap_or(usize::MAX),
             item_size: array.data_type.item_size(),
+            is_address: array.data_type == DataType::Reference,
             chunk_bytes: storage.chunk_bytes(array)?,
             filters: storage.filters,
             swaps: storage.swaps,
+            narrows: storage.narrows,
             fill: None,
         };
-        if decoder.stored_size != decoder.item_size && array.data_type != DataType::String {
+        let is_reference = matches!(array.data_type, DataType::String | DataType::List { .. } | DataType::Reference);
+        if decoder.stored_size != decoder.item_size && !is_reference {
             return Err(Error::internal(format!("dataset '{path}': element sizes differ in file and memory")));
         }
         decoder.fill = storage.fill.map(|fill| decoder.normalise(fill)).transpose()?;
@@ -131,7 +137,7 @@ impl Hdf5Decoder {
     }
 
     fn in_memory(&self, stored: Bytes) -> Result<Elements> {
-        if self.swaps.is_empty() && self.stored_size == self.item_size {
+        if self.swaps.is_empty() && self.narrows.is_empty() && self.stored_size == self.item_size {
             return Ok(Elements::Fixed(stored));
         }
         Ok(Elements::Fixed(Bytes::from(self.normalise(Vec::from(stored))?)))
@@ -142,24 +148,24 @@ impl Hdf5Decoder {
         if self.stored_size != self.item_size {
             return self.widen_references(&stored);
         }
-        for element in stored.chunks_exact_mut(self.stored_size.max(1)) {
-            for Swap { offset, width, count } in &self.swaps {
-                let end = width.saturating_mul(*count).saturating_add(*offset);
-                if let Some(numbers) = element.get_mut(*offset..end) {
-                    numbers.chunks_exact_mut(*width).for_each(<[u8]>::reverse);
-                }
-            }
-        }
+        swap::reverse(&mut stored, self.stored_size, &self.swaps);
+        swap::widen(&mut stored, self.stored_size, &self.narrows);
         Ok(stored)
     }
 
-    /// Heap references of files with short addresses, as 4 + 8 + 4 bytes.
+    /// References of files with short addresses, with addresses of 8 bytes.
     fn widen_references(&self, stored: &[u8]) -> Result<Vec<u8>> {
         let count = stored.len().checked_div(self.stored_size).unwrap_or(0);
-        let mut wide = zeroed(count.saturating_mul(HEAP_REFERENCE_SIZE))?;
-        let pairs = stored.chunks_exact(self.stored_size.max(1)).zip(wide.chunks_exact_mut(HEAP_REFERENCE_SIZE));
+        let mut wide = zeroed(count.saturating_mul(self.item_size))?;
+        let pairs = stored.chunks_exact(self.stored_size.max(1)).zip(wide.chunks_exact_mut(self.item_size.max(1)));
         for (narrow, wide) in pairs {
-            let reference = super::collection::TextReference::parse(narrow)
+            if self.is_address {
+                let undefined = narrow.iter().all(|byte| *byte == 0xff);
+                wide.fill(if undefined { 0xff } else { 0 });
+                wide.iter_mut().zip(narrow).for_each(|(wide, narrow)| *wide = *narrow);
+                continue;
+            }
+            let reference = super::collection::HeapReference::parse(narrow)
                 .ok_or_else(|| Error::data_loss("a heap reference is cut off"))?;
             let (length, rest) = wide.split_at_mut(4);
             let (address, index) = rest.split_at_mut(8);

@@ -12,6 +12,7 @@
 //! Virtual datasets, external data, links out of the file and shared message tables are listed with
 //! their reason and refused.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -47,7 +48,7 @@ use fetch::Fetches;
 use parser::{Addressing, Indexed};
 use record::{TREE_RECORD, TreeRecord};
 use tables::Tables;
-use texts::Heaps;
+use texts::{File, Heaps};
 
 /// An opened HDF5 file.
 #[derive(Debug)]
@@ -58,6 +59,8 @@ pub struct Hdf5File {
     tree: Tree,
     tables: Tables,
     heaps: Heaps,
+    /// Paths of objects by address, where data refers to them.
+    paths: HashMap<u64, String>,
 }
 
 impl Hdf5File {
@@ -74,14 +77,16 @@ impl Hdf5File {
             Some(record) => record,
             None => {
                 let graph = walk::walk(Arc::clone(&reader)).await?;
-                let tree = assemble::assemble(&graph).with_context(|| format!("'{}'", reader.identity().url))?;
-                let record = TreeRecord { addressing: graph.addressing, tree };
+                let assembled = assemble::assemble(&graph).with_context(|| format!("'{}'", reader.identity().url))?;
+                let (tree, paths) = assembled;
+                let record = TreeRecord { addressing: graph.addressing, tree, paths };
                 record::save(indexes.as_ref(), &key, TREE_RECORD, record.encode()?).await;
                 record
             }
         };
-        let TreeRecord { addressing, tree } = record;
-        Ok(Self { reader, indexes, addressing, tree, tables: Tables::new(), heaps: Heaps::new() })
+        let TreeRecord { addressing, tree, paths } = record;
+        let paths = paths.into_iter().collect();
+        Ok(Self { reader, indexes, addressing, tree, tables: Tables::new(), heaps: Heaps::new(), paths })
     }
 
     /// All groups and arrays.
@@ -156,7 +161,32 @@ impl Hdf5File {
     /// # Errors
     /// As there, and `ResourceExhausted` for more than a gigabyte of text at once.
     pub async fn resolve_texts(&self, references: &[u8]) -> Result<TextBuffer> {
-        self.heaps.resolve(self.reader.as_ref(), self.addressing, references).await
+        self.heaps.texts(&self.heap_file(), references).await
+    }
+
+    /// See [`Hierarchy::resolve_sequences`](super::Hierarchy::resolve_sequences).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn resolve_sequences(&self, references: &[u8], size: usize, limit: usize) -> Result<TextBuffer> {
+        self.heaps.sequences(&self.heap_file(), references, size as u64, limit).await
+    }
+
+    /// See [`Hierarchy::object_path`](super::Hierarchy::object_path).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn object_path(&self, address: u64) -> Result<&str> {
+        self.paths.get(&address).map(String::as_str).ok_or_else(|| {
+            Error::unimplemented(format!(
+                "'{}': a reference to the object at {address:#x}, which has no path",
+                self.url()
+            ))
+        })
+    }
+
+    fn heap_file(&self) -> File<'_> {
+        File { reader: self.reader.as_ref(), addressing: self.addressing }
     }
 
     fn url(&self) -> &str {

@@ -23,6 +23,8 @@ pub(crate) struct TreeRecord {
     pub(crate) addressing: Addressing,
     /// All nodes.
     pub(crate) tree: Tree,
+    /// Paths of objects by address, without the leading slash; empty where no data refers to objects.
+    pub(crate) paths: Vec<(u64, String)>,
 }
 
 impl TreeRecord {

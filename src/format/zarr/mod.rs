@@ -35,6 +35,7 @@ mod node;
 mod record;
 mod shard;
 mod shard_index;
+mod structured;
 #[cfg(test)]
 mod tests;
 

@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::format::hdf5::dataset::{ChunkIndex, DatasetStorage, Layout};
 use crate::format::hdf5::filter::{Filter, known_name};
 use crate::format::hdf5::stored_type::StoredType;
-use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE};
+use crate::model::data_type::DataType;
 use crate::model::tree::{ArrayNode, Attributes, Node};
 
 /// Layout class of virtual datasets.
@@ -47,6 +47,7 @@ pub(super) fn dataset(view: &View, messages: &[Message], attributes: Attributes)
         fill: parse_fill(&stored, body(kind::FILL_VALUE), body(kind::FILL_VALUE_OLD))?,
         element_size: stored.size()?,
         swaps: stored.swaps().unwrap_or_default(),
+        narrows: stored.narrows().unwrap_or_default(),
     };
     array(&extent, &stored, chunk_shape, &storage, attributes)
 }
@@ -64,7 +65,8 @@ fn array(
 ) -> Result<Node> {
     extent.count()?;
     let data_type = stored.data_type();
-    let short_references = data_type == DataType::String && storage.element_size != HEAP_REFERENCE_SIZE as u64;
+    let is_reference = matches!(data_type, DataType::String | DataType::List { .. } | DataType::Reference);
+    let short_references = is_reference && storage.element_size != data_type.item_size() as u64;
     let array = ArrayNode {
         shape: extent.shape.clone(),
         is_null: extent.is_null,

@@ -33,7 +33,7 @@ pub(crate) use chunk_index::{Indexed, MAX_CHUNKS, StoredChunk};
 pub(crate) use filters::{scaleoffset, scales_by_digits, szip};
 pub(crate) use link::{Link, Target};
 pub(crate) use object::Object;
-pub(crate) use value::REFERENCE_KEY;
+pub(crate) use value::ADDRESS_KEY;
 pub(crate) use view::Addressing;
 use view::View;
 
