@@ -29,6 +29,7 @@ mod retry;
 mod s3;
 mod storages;
 mod watch;
+mod zip;
 
 pub use failure::{error_of, find_error};
 pub use location::{absolute_url, join_url};
@@ -37,6 +38,7 @@ pub use metered_store::MeteredStore;
 pub use options::{RetryPolicy, StorageOptions};
 pub use pinned_store::PinnedStore;
 pub use storages::{ListedFile, Location, StorageKind, StorageRoot, Storages};
+pub use zip::{MAX_DIRECTORY_BYTES, MAX_ENTRIES, MAX_INFLATED_BYTES, MAX_KEPT_INFLATED_BYTES};
 
 #[cfg(test)]
 mod tests;
