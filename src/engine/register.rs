@@ -9,10 +9,13 @@ use crate::format::anndata::meaning::{Meaning, meaning};
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::registry::NewArtifact;
 use crate::storage::reader::ObjectIdentity;
-use crate::storage::{ListedFile, Location};
+use crate::storage::{ListedFile, Location, join_url};
 
 /// Files that make a folder a zarr store.
 pub(super) const ZARR_ROOTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
+
+/// Documents that tell a zarr store as a whole.
+const UNLISTED_ROOTS: [&str; 2] = ["zarr.json", ".zmetadata"];
 
 /// zarr stores of more objects are not pinned object by object: the listing would be too long to keep
 /// and load with the artifact. Their version is still the digest of the listing.
@@ -61,12 +64,16 @@ impl Engine {
         })?;
         let mut found = match self.storages.head(&location.url).await {
             Ok(identity) => self.file(identity).await?,
-            Err(error) if error.kind() == Kind::NotFound => {
-                let files = self.storages.list_files(&location.url).await?;
-                if files.is_empty() {
-                    return Err(error);
+            // Without the right to list, a store refuses what does not exist.
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::PermissionDenied) => {
+                match self.storages.list_files(&location.url).await {
+                    Ok(files) if files.is_empty() => return Err(error),
+                    Ok(files) => folder(&location.url, files)?,
+                    Err(refused) if refused.kind() == Kind::PermissionDenied => {
+                        self.unlisted(&location.url).await.ok_or(refused)?
+                    }
+                    Err(other) => return Err(other),
                 }
-                folder(&location.url, files)?
             }
             Err(error) => return Err(error),
         };
@@ -76,6 +83,18 @@ impl Engine {
         found.url = location.url;
         found.is_latest = true;
         Ok(found)
+    }
+
+    /// A zarr store whose folder must not be listed, known by the version of its root document alone.
+    async fn unlisted(&self, url: &str) -> Option<Artifact> {
+        for name in UNLISTED_ROOTS {
+            let document = join_url(url, name).ok()?;
+            if let Ok(ObjectIdentity { size, etag, .. }) = self.storages.head(&document).await {
+                let etag = digest(&[ListedFile { path: name.to_owned(), size, etag }]);
+                return Some(Artifact { size, etag, kind: ArtifactKind::Zarr, ..Artifact::default() });
+            }
+        }
+        None
     }
 
     /// A single object as an artifact. A zip archive is a zarr store when it is called so or holds one.

@@ -191,6 +191,42 @@ class TestRequests:
         assert found.tolist() == [1, 2, 3, 9, 9, 1, 1, 1], "what was never written is the fill value"
 
 
+class TestNotListed:
+    """A bucket that must not be listed refuses what does not exist: consolidated stores are read all the same."""
+
+    @pytest.mark.parametrize("version", [2, 3])
+    def test_consolidated_store(self, site, version):
+        path = site.folder / f"unlisted_{version}.zarr"
+        group = zarr.open_group(path, mode="w", zarr_format=version)
+        values = numpy.arange(12, dtype="i4").reshape(4, 3)
+        group.create_group("g").create_array("a", data=values, chunks=(2, 3))
+        zarr.consolidate_metadata(path, zarr_format=version)
+        key = f"unlisted/{version}.zarr"
+        site.put(key, path)
+        try:
+            site.cloud.fault("status", status=403, match=key, methods=["LIST"])
+            if version == 2:
+                site.cloud.fault("status", status=403, match=f"{key}/zarr.json")
+            site.register(key)
+            client = Client(site.serve().uri)
+            same_array(decode.array(client.get((key, "g/a"))), values)
+        finally:
+            site.cloud.clear_faults()
+
+    def test_a_store_that_is_not_consolidated_is_refused(self, site):
+        path = site.folder / "unlisted.zarr"
+        zarr.open_group(path, mode="w", zarr_format=3).create_array("a", data=numpy.arange(3))
+        key = "unlisted/plain.zarr"
+        site.put(key, path)
+        try:
+            site.cloud.fault("status", status=403, match=key, methods=["LIST"])
+            site.register(key)
+            with pytest.raises(flight.FlightUnauthorizedError, match="plain.zarr"):
+                Client(site.serve().uri).get((key, "a"))
+        finally:
+            site.cloud.clear_faults()
+
+
 @pytest.fixture
 def missing(site):
     """An unpinned store (one object more than are pinned), a pinned one and an archive; each with a hole."""

@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 
 use super::{json, walk};
-use crate::error::{Error, Result, ResultExt};
+use crate::error::{Error, Kind, Result, ResultExt};
 use crate::storage::reader::{FolderReader, Known};
 
 /// Largest metadata document, in bytes.
@@ -44,7 +44,17 @@ pub(super) type Documents = BTreeMap<String, NodeDocuments>;
 /// `NotFound` when there is none, `DataLoss` for one that is corrupt, `ResourceExhausted` for more
 /// than this reader holds, and the errors of reading.
 pub(super) async fn find(folder: &dyn FolderReader) -> Result<Documents> {
-    if let Some(root) = read(folder, "zarr.json").await? {
+    let root = match read(folder, "zarr.json").await {
+        Ok(root) => root,
+        // A store that must not be listed refuses what does not exist; consolidated metadata of version 2
+        // proves that there is no `zarr.json`.
+        Err(error) if error.kind() == Kind::PermissionDenied => match read(folder, ".zmetadata").await {
+            Ok(Some(document)) => return consolidated_v2(document),
+            _ => return Err(error),
+        },
+        Err(error) => return Err(error),
+    };
+    if let Some(root) = root {
         return match root.get("node_type").and_then(Value::as_str) {
             Some("group") => match consolidated_v3(&root)? {
                 Some(documents) => Ok(documents),
