@@ -9,7 +9,7 @@ use std::sync::Arc;
 use serde_json::{Map, Value, json};
 use zarrs::array::codec::api::{ArrayToBytesCodecTraits, BytesToBytesCodecTraits};
 use zarrs::array::codec::{ShardingCodec, ShardingCodecConfiguration};
-use zarrs::array::{Array, ArrayCreateError, ArrayMetadata, ArrayMetadataV2, ArrayMetadataV3, CodecChain};
+use zarrs::array::{Array, ArrayCreateError, ArrayMetadata, ArrayMetadataV2, CodecChain};
 use zarrs::metadata::v3::MetadataV3;
 use zarrs::plugin::PluginCreateError;
 

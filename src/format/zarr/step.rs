@@ -171,7 +171,8 @@ fn lz4(encoded: &[u8], limit: u64) -> Result<Vec<u8>> {
     Err(Error::data_loss(format!("lz4: decompressed to {found} bytes, the header announces {size}")))
 }
 
-/// A standalone file of pcodec, whose numbers have `expected` bytes together.
+/// A standalone file of pcodec, whose numbers have `expected` bytes together. Of what its headers announce
+/// only a dictionary is set aside before its bytes are there, of at most 2^25 numbers, and not touched.
 fn pcodec(encoded: &[u8], expected: u64) -> Result<Vec<u8>> {
     use pco::data_types::NumberType;
     let (file, rest) = pco::standalone::FileDecompressor::new(encoded).map_err(damaged)?;
@@ -200,6 +201,7 @@ fn pcodec(encoded: &[u8], expected: u64) -> Result<Vec<u8>> {
         Some(NumberType::F32) => numbers!(f32),
         Some(NumberType::F64) => numbers!(f64),
         None => Err(Error::data_loss("pcodec: there are no numbers")),
+        Some(other) => Err(Error::unimplemented(format!("pcodec: numbers of type {other:?} are not supported"))),
     }
 }
 
