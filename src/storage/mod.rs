@@ -8,6 +8,9 @@
 //!        (allow-list)           │                              │ If-Match      │ block cache
 //!                               └───────── MeteredStore: permits, retries, resumed bodies, counters
 //! ```
+//!
+//! Three kinds of folders look the same to the formats: objects below a URL, those that a listing pinned,
+//! and the entries of a zip archive (`zip`), which is one pinned object.
 
 mod block_cache;
 mod exact;

@@ -325,7 +325,7 @@ class TestDimensionNames:
 
     @pytest.mark.parametrize("version", [2, 3])
     def test_in_listings(self, client, version):
-        table = client.get((f"stores/names_v{version}.zarr", ""))
+        table = client.get({"key": f"stores/names_v{version}.zarr", "node": ""})
         names = dict(zip(table["path"].to_pylist(), table["dimension_names"].to_pylist(), strict=True))
         assert names == {"all": ["time", "lat", "lon"], "some": ["time", None, "lon"], "none": None}
         tree = client.action("tree", {"key": f"stores/names_v{version}.zarr"})["nodes"]

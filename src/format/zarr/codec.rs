@@ -218,7 +218,11 @@ fn plain(list: &[Value]) -> Vec<Value> {
     let mut plain = Vec::new();
     for codec in list {
         match name(codec) {
-            "sharding_indexed" => plain.push(little()),
+            "sharding_indexed" => {
+                let inner = codec.pointer("/configuration/codecs").and_then(Value::as_array);
+                let inner = self::plain(inner.map(Vec::as_slice).unwrap_or_default());
+                plain.extend(inner.into_iter().filter(|codec| name(codec) != "transpose"));
+            }
             "numcodecs.pcodec" => plain.push(little()),
             "bytes" if filtered => plain.push(little()),
             "bytes" | "vlen-utf8" | "transpose" => plain.push(codec.clone()),
