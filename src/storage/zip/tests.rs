@@ -145,7 +145,8 @@ async fn parts_of_deflated_entries_inflate_once() {
 #[tokio::test]
 async fn requests_are_few_and_exact() {
     let (memory, folder) = open(fixture("v3.zip")).await.unwrap();
-    assert_eq!(memory.requests(), [0..memory.identity.size]);
+    let requests = memory.requests();
+    assert!(requests.len() == 1 && requests[0] == (0..memory.identity.size), "{requests:?}");
     folder.read("plain/c/0/0", Some(8..16)).await.unwrap();
     let requests = memory.requests();
     assert_eq!(requests.len(), 2);
