@@ -11,6 +11,7 @@ use crate::format::anndata::axes::Axis;
 use crate::format::anndata::frame::Frame;
 use crate::format::anndata::meaning::{Column, Meaning, Sparse, meaning};
 use crate::format::anndata::view::View;
+use crate::format::dimensions::dimension_names;
 use crate::model::request::{Layout, Partitioning, Selector, SliceRequest};
 use crate::model::selection::AxisSelection;
 use crate::model::tree::Attributes;
@@ -47,6 +48,8 @@ pub(super) struct Resolved {
     pub(super) is_frame: bool,
     /// Attributes of the node.
     pub(super) attributes: Attributes,
+    /// Names of the answer's dimensions, where the array has them.
+    pub(super) dimension_names: Option<Vec<Option<String>>>,
 }
 
 /// Resolves `request` on `hierarchy`; reads the columns and names that the selectors need.
@@ -211,7 +214,9 @@ impl Resolver<'_> {
         }
         let trailing = selection.split_off(selection.len().min(1));
         let rows = self.limited(selection.pop().unwrap_or(AxisSelection::all(1)));
-        let chunk_shape = &tree.array(column.main_path())?.chunk_shape;
+        let array = tree.array(column.main_path())?;
+        let names = dimension_names(array).filter(|names| names.len() == shape_before.len());
+        let chunk_shape = &array.chunk_shape;
         let chunk_rows = chunk_shape.get(row_axis).copied().unwrap_or(1);
         let kept = |axis: usize| squeezed.get(axis).is_none_or(|squeezed| !squeezed);
         let mut shape_after = if shape_before.is_empty() { Vec::new() } else { vec![rows.len()] };
@@ -227,7 +232,10 @@ impl Resolver<'_> {
             None => answer,
         };
         let answer = self.joined(answer, row_axis, rows)?;
-        Ok(self.resolved(answer, shape_before, shape_after))
+        let names = names.filter(|_| self.request.layout != Layout::Wide);
+        let names = names.map(|names| names.into_iter().enumerate().filter(|(axis, _)| kept(*axis)));
+        let dimension_names = names.map(|names| names.map(|(_, name)| name).collect());
+        Ok(Resolved { dimension_names, ..self.resolved(answer, shape_before, shape_after) })
     }
 
     /// Which dimensions a single integer drops.
@@ -415,7 +423,16 @@ impl Resolver<'_> {
     fn resolved(&self, answer: Arc<dyn Windowed>, shape_before: Vec<u64>, shape_after: Vec<u64>) -> Resolved {
         let node = self.node.to_owned();
         let attributes = Attributes::new();
-        Resolved { node, answer, shape_before, shape_after, index: None, is_frame: false, attributes }
+        Resolved {
+            node,
+            answer,
+            shape_before,
+            shape_after,
+            index: None,
+            is_frame: false,
+            attributes,
+            dimension_names: None,
+        }
     }
 }
 

@@ -59,9 +59,26 @@ pub(super) fn of_resolved(resolved: &Resolved, artifact: &Artifact, request: &Sl
         }
         let mut metadata = field.metadata().clone();
         metadata.insert("shape".to_owned(), json!(resolved.shape_after).to_string());
+        if let Some(names) = &resolved.dimension_names {
+            metadata.insert("dimension_names".to_owned(), json!(names).to_string());
+            name_tensor(&mut metadata, names);
+        }
         Arc::new(field.as_ref().clone().with_metadata(metadata))
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<arrow::datatypes::Fields>(), metadata))
+}
+
+/// Adds the names of a tensor's dimensions, those behind the rows, if each has one.
+fn name_tensor(metadata: &mut HashMap<String, String>, names: &[Option<String>]) {
+    let behind: Option<Vec<&String>> = names.iter().skip(1).map(Option::as_ref).collect();
+    let is_tensor = metadata.get("ARROW:extension:name").is_some_and(|name| name == "arrow.fixed_shape_tensor");
+    let (Some(behind), true) = (behind, is_tensor) else { return };
+    if let Some(text) = metadata.get_mut("ARROW:extension:metadata")
+        && let Ok(Value::Object(mut fields)) = serde_json::from_str(text)
+    {
+        fields.insert("dim_names".to_owned(), json!(behind));
+        *text = Value::Object(fields).to_string();
+    }
 }
 
 /// pandas' own schema metadata (pandas developer guide, "Storing pandas DataFrame objects in Apache

@@ -15,6 +15,7 @@ use crate::model::tree::Tree;
 
 pub mod anndata;
 pub mod codec;
+pub mod dimensions;
 pub mod hdf5;
 pub mod zarr;
 

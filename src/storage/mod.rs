@@ -8,6 +8,9 @@
 //!        (allow-list)           │                              │ If-Match      │ block cache
 //!                               └───────── MeteredStore: permits, retries, resumed bodies, counters
 //! ```
+//!
+//! Three kinds of folders look the same to the formats: objects below a URL, those that a listing pinned,
+//! and the entries of a zip archive (`zip`), which is one pinned object.
 
 mod block_cache;
 mod exact;
@@ -29,6 +32,7 @@ mod retry;
 mod s3;
 mod storages;
 mod watch;
+mod zip;
 
 pub use failure::{error_of, find_error};
 pub use location::{absolute_url, join_url};
@@ -37,6 +41,7 @@ pub use metered_store::MeteredStore;
 pub use options::{RetryPolicy, StorageOptions};
 pub use pinned_store::PinnedStore;
 pub use storages::{ListedFile, Location, StorageKind, StorageRoot, Storages};
+pub use zip::{MAX_DIRECTORY_BYTES, MAX_ENTRIES, MAX_INFLATED_BYTES, MAX_KEPT_INFLATED_BYTES};
 
 #[cfg(test)]
 mod tests;

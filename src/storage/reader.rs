@@ -100,4 +100,18 @@ pub trait FolderReader: Debug + Send + Sync {
     /// # Errors
     /// As [`FolderReader::read`].
     async fn list(&self, prefix: &str) -> Result<Vec<String>>;
+
+    /// Names of the folders directly below the folder at `path`, in byte order. What lies in them is not
+    /// listed, where the store can tell folders without that.
+    ///
+    /// # Errors
+    /// As [`FolderReader::read`].
+    async fn folders(&self, path: &str) -> Result<Vec<String>> {
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let below = self.list(&prefix).await?;
+        let first = |path: &String| Some(path.strip_prefix(&prefix)?.split_once('/')?.0.to_owned());
+        let mut names: Vec<String> = below.iter().filter_map(first).collect();
+        names.dedup();
+        Ok(names)
+    }
 }

@@ -23,7 +23,9 @@ use super::pinned_object::PinnedObject;
 use super::reader::{FolderReader, ObjectIdentity, RangeReader};
 use super::requests::Requests;
 use super::s3;
+use super::zip::ZipFolder;
 use crate::error::{Error, Result};
+use crate::model::index_store::IndexStore;
 
 /// All roots that may be read, and what their readers share: permits, cache, meter.
 pub struct Storages {
@@ -296,6 +298,23 @@ impl Storages {
             objects.insert(file.path.clone(), object);
         }
         Ok(Arc::new(PinnedFolder { url, objects }))
+    }
+
+    /// A reader of the entries of one version of a zip archive: of the folder in it that holds one of
+    /// `markers`. Its directory is kept in `indexes`.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`]; `DataLoss`, `Unimplemented` or `ResourceExhausted` for an archive that is
+    /// damaged, of a kind that is not supported or above a limit; `NotFound` when no folder in it holds a
+    /// marker, `InvalidArgument` when several do; and the errors of reading.
+    pub async fn zip_folder(
+        &self,
+        identity: ObjectIdentity,
+        indexes: &dyn IndexStore,
+        markers: &[&str],
+    ) -> Result<Arc<dyn FolderReader>> {
+        let reader = self.open(identity).await?;
+        Ok(Arc::new(ZipFolder::open(reader, indexes, markers).await?))
     }
 
     fn connect(&self, parsed: &StorageUrl, url: &str, options: &BTreeMap<String, String>) -> Result<MeteredStore> {

@@ -29,15 +29,19 @@ mod codec;
 mod data_type;
 mod decoder;
 mod documents;
+mod filter;
 mod json;
 mod locate;
 mod node;
+mod number;
 mod record;
 mod shard;
 mod shard_index;
+mod step;
 mod structured;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use codec::{V2_CODECS, V3_CODECS};
 pub use decoder::{MAX_CHUNK_BYTES, ZarrDecoder};
@@ -45,6 +49,8 @@ pub use documents::{MAX_DOCUMENT_BYTES, MAX_LISTED_BYTES, MAX_NODES, READS_IN_FL
 pub use locate::INDEXES_IN_FLIGHT;
 pub use shard::MAX_INDEX_BYTES;
 pub use shard_index::MAX_KEPT_INDEX_BYTES;
+pub use step::MAX_LZMA_BYTES;
+pub use walk::MAX_BARE_FOLDERS;
 
 /// An opened zarr store.
 #[derive(Debug)]
