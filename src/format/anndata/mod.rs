@@ -7,6 +7,9 @@
 pub mod axes;
 pub mod frame;
 pub mod legacy;
+mod loom;
 pub mod meaning;
+pub mod spatialdata;
 pub mod summary;
+mod tenx;
 pub mod view;
