@@ -98,7 +98,8 @@ mod tests {
     }
 
     fn selection(length: u64) -> impl Strategy<Value = AxisSelection> {
-        let indices = prop::collection::vec(0..length, 0..12).prop_map(|indices| AxisSelection::Indices(indices.into()));
+        let indices =
+            prop::collection::vec(0..length, 0..12).prop_map(|indices| AxisSelection::Indices(indices.into()));
         let back = Just(AxisSelection::Range { start: length - 1, step: -1, count: length });
         let strided = (1..4_i64).prop_map(move |step| AxisSelection::Range {
             start: 0,

@@ -9,6 +9,8 @@
 //!
 //! Nothing is turned: the columns of the one are the rows of the other. Element types stay as stored.
 
+use std::ops::Bound::{Excluded, Unbounded};
+
 use super::axes::Axis;
 use super::frame::{Frame, rows_of};
 use super::meaning::{Column, Meaning, Sparse, checked};
@@ -17,6 +19,9 @@ use crate::model::tree::{Node, Tree, join};
 
 /// Members of `features` that get another name in `var`, in the order of its columns.
 const RENAMED: [(&str, &str); 2] = [("id", "gene_ids"), ("feature_type", "feature_types")];
+
+/// Most members of the root of a file of Cell Ranger.
+const MAX_MEMBERS: usize = 64;
 
 /// Name of an index that has none of its own, as anndata writes it.
 const INDEX: &str = "_index";
@@ -36,9 +41,25 @@ pub(super) fn group(tree: &Tree, root: &str) -> Option<String> {
     }
 }
 
-/// The groups at the root of the tree that hold a count matrix.
+/// The groups at the root of the tree that hold a count matrix; none where the root has more than
+/// [`MAX_MEMBERS`], so that this stays quick on trees of many nodes.
 pub(super) fn genomes(tree: &Tree) -> Vec<String> {
-    tree.children("").into_iter().filter(|name| is_group(tree, name)).map(str::to_owned).collect()
+    let mut genomes = Vec::new();
+    let mut after = String::new();
+    for _ in 0..2 * MAX_MEMBERS {
+        let Some((path, _)) = tree.nodes.range::<str, _>((Excluded(after.as_str()), Unbounded)).next() else {
+            return genomes;
+        };
+        after = match path.split_once('/') {
+            // Past everything below the member: '0' follows '/'.
+            Some((member, _)) => format!("{member}0"),
+            None => path.clone(),
+        };
+        if path.split_once('/').is_none() && is_group(tree, path) {
+            genomes.push(path.clone());
+        }
+    }
+    Vec::new()
 }
 
 /// What `path`, below the root of the view, means for the matrix in `group`; none for other paths.
