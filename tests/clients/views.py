@@ -61,3 +61,15 @@ def spatialdata_zarr(path, table):
         pandas.DataFrame({"x": numpy.arange(5.0), "y": numpy.arange(5.0) * 2}).to_parquet(target)
     zarr.consolidate_metadata(path)
     return images
+
+
+def large_loom(path, genes=700, cells=2000, **options):
+    """A Loom file of float32, each element its own number; gives the stored matrix."""
+    matrix = numpy.arange(genes * cells, dtype="float32").reshape(genes, cells)
+    with h5py.File(path, "w") as file:
+        file.create_dataset("matrix", data=matrix, compression="gzip" if options.get("chunks") else None, **options)
+        for group in ("layers", "row_graphs", "col_graphs"):
+            file.create_group(group)
+        file["row_attrs/Gene"] = [f"gene{position}" for position in range(genes)]
+        file["col_attrs/CellID"] = [f"cell{position}" for position in range(cells)]
+    return matrix
