@@ -34,21 +34,23 @@ CASES = {
     "mudata.zarr:rna": ("mod/rna", MUDATA["mod/rna"]),
     "mudata.zarr:prot": ("mod/prot", MUDATA["mod/prot"]),
     "old.h5mu:rna": ("mod/rna", MUDATA["mod/rna"]),
-    "spatialdata.zarr": ("tables/counts", MUDATA["mod/rna"]),
+    "spatialdata2.zarr": ("tables/counts", MUDATA["mod/rna"]),
+    "spatialdata3.zarr": ("tables/counts", MUDATA["mod/rna"]),
 }
 LOOM = ("written.loom", "plain.loom")
 
 
 @pytest.fixture(scope="module")
 def images(tmp_path_factory, notebook):
-    """Registers all files; gives the arrays of the SpatialData store."""
+    """Registers all files; gives the arrays of the SpatialData stores."""
     folder = tmp_path_factory.mktemp("views")
     mudata_zarr(folder / "mudata.zarr", VIEWS / "mudata.h5mu")
     without_encodings(folder / "old.h5mu", VIEWS / "mudata.h5mu")
-    images = spatialdata_zarr(folder / "spatialdata.zarr", MUDATA["mod/rna"])
+    for version in (2, 3):
+        images = spatialdata_zarr(folder / f"spatialdata{version}.zarr", MUDATA["mod/rna"], version)
     for name in ("written.loom", "plain.loom", "cellranger3.h5", "cellranger2.h5", "genomes.h5", "mudata.h5mu"):
         notebook.register(name, source=VIEWS / name)
-    for name in ("mudata.zarr", "old.h5mu", "spatialdata.zarr"):
+    for name in ("mudata.zarr", "old.h5mu", "spatialdata2.zarr", "spatialdata3.zarr"):
         notebook.register(name, source=folder / name)
     return images
 
@@ -323,29 +325,30 @@ class TestMuData:
         assert found == {"variance": [0.0, 1.0, 2.0]}
 
 
+@pytest.mark.parametrize("key", ["spatialdata2.zarr", "spatialdata3.zarr"])
 class TestSpatialData:
-    def test_images_and_labels(self, client, images):
-        assert len(images) == 4
+    def test_images_and_labels(self, client, images, key):
+        assert len(images) == 5
         for node, expected in images.items():
-            same_array(decode.array(client.get(("spatialdata.zarr", node))), expected)
-        found = client.get({"key": "spatialdata.zarr", "node": "images/slide/0", "slice": "1:3, ::7, 3"})
+            same_array(decode.array(client.get((key, node))), expected)
+        found = client.get({"key": key, "node": "images/slide/0", "slice": "1:3, ::7, 3"})
         same_array(decode.array(found), images["images/slide/0"][1:3, ::7, 3:4])
         with pytest.raises(ValueError, match="obs and var select on AnnData"):
-            client.get({"key": "spatialdata.zarr", "node": "images/slide/0", "obs": {"index": [1]}})
+            client.get({"key": key, "node": "images/slide/0", "obs": {"index": [1]}})
 
     @pytest.mark.parametrize("node", ["points/circles", "points/circles/points.parquet", "shapes/circles"])
-    def test_parquet_is_refused_by_name(self, client, node):
+    def test_parquet_is_refused_by_name(self, client, key, node):
         kind = node.split("/")[0]
         with pytest.raises(NotImplementedError, match=f"'{kind}/circles'.*register '{kind}/circles/{kind}.parquet'"):
-            client.get(("spatialdata.zarr", node))
+            client.get((key, node))
 
     @pytest.mark.parametrize("part", ["points/circles/points.parquet", "shapes/circles/shapes.parquet"])
-    def test_the_parquet_inside_is_an_artifact_of_its_own(self, notebook, client, part):
-        notebook.register(f"spatialdata.zarr/{part}")
-        assert client.get({"key": f"spatialdata.zarr/{part}"}).column("y").to_pylist() == [0.0, 2.0, 4.0, 6.0, 8.0]
+    def test_the_parquet_inside_is_an_artifact_of_its_own(self, notebook, client, key, part):
+        notebook.register(f"{key}/{part}")
+        assert client.get({"key": f"{key}/{part}"}).column("y").to_pylist() == [0.0, 2.0, 4.0, 6.0, 8.0]
 
-    def test_the_root_is_a_listing(self, client):
-        assert "tables/counts/obs" in client.get({"key": "spatialdata.zarr"}).column("path").to_pylist()
+    def test_the_root_is_a_listing(self, client, key):
+        assert "tables/counts/obs" in client.get({"key": key}).column("path").to_pylist()
 
 
 class TestDescribe:
@@ -361,7 +364,7 @@ class TestDescribe:
             assert summary["artifact"]["n_observations"] == data.n_obs
 
     def test_views_below_the_root(self, client):
-        for case in ("genomes.h5:mm10", "mudata.h5mu:rna", "mudata.zarr:prot", "old.h5mu:rna", "spatialdata.zarr"):
+        for case in ("genomes.h5:mm10", "mudata.h5mu:rna", "mudata.zarr:prot", "old.h5mu:rna", "spatialdata2.zarr", "spatialdata3.zarr"):
             (root, data), key = CASES[case], case.split(":")[0]
             summary = client.action("describe", {"key": key})
             assert summary["views"][root]["shape"] == list(data.shape)

@@ -35,10 +35,10 @@ def without_encodings(path, source):
                 group.attrs.pop(name, None)
 
 
-def spatialdata_zarr(path, table):
+def spatialdata_zarr(path, table, zarr_format):
     """A SpatialData store (container 0.1, tables 0.1, raster 0.2): a table, an image of two scales, labels, points
-    and shapes. Written by anndata and zarr: spatialdata itself needs many heavy packages."""
-    root = zarr.open_group(path, mode="w", zarr_format=2)
+    and shapes (parquet, and arrays as the first versions had them); gives its arrays. Written by anndata and zarr: spatialdata itself needs many heavy packages."""
+    root = zarr.open_group(path, mode="w", zarr_format=zarr_format)
     root.attrs["spatialdata_attrs"] = {"version": "0.1", "spatialdata_software_version": "0.4.0"}
     tables = root.create_group("tables")
     write_elem(tables, "counts", table)
@@ -53,6 +53,8 @@ def spatialdata_zarr(path, table):
             data = (numpy.arange(numpy.prod(shape)) % 250).reshape(shape).astype(dtype)
             element.create_array(scale, data=data, chunks=(16,) * len(shape))
             images[f"{kind}/slide/{scale}"] = data
+    images["shapes/old/coords"] = numpy.arange(10.0).reshape(5, 2)
+    root.create_group("shapes/old").create_array("coords", data=images["shapes/old/coords"])
     for kind, file in (("points", "points.parquet/part.0.parquet"), ("shapes", "shapes.parquet")):
         element = root.create_group(f"{kind}/circles")
         element.attrs.update({"encoding-type": f"ngff:{kind}", "spatialdata_attrs": {"version": "0.2"}})
