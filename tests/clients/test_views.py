@@ -264,6 +264,39 @@ class TestManyWindows:
         same_array(decode.array(found), expected[::-1][7:1507][:, [699, 0, 0]])
 
 
+MIB = 1 << 20
+TIGHT = """
+[limits]
+memory_budget = "32 MiB"
+stream_memory = "16 MiB"
+block_cache_bytes = "1 MiB"
+"""
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("chunks", [(64, 64), None], ids=["chunks", "one piece"])
+def test_peak_memory_stays_inside_the_budget(notebook, tmp_path, chunks):
+    """All cells of a matrix of 160 MiB in chunks; three cells of one in one piece, all of which is read for them."""
+    key, genes, cells = "memory.loom", 2000, 20_000
+    matrix = large_loom(tmp_path / key, genes, cells, chunks=chunks)
+    notebook.register(key, source=tmp_path / key)
+    server = notebook.serve(settings=TIGHT)
+    client = Client(server.uri, seconds=280)
+    client.direct({"key": key, "node": "X", "obs": span(0, 3), "var": span(0, 3)})
+    before, seen = server.peak_memory(), 0
+    taken = matrix.T if chunks else matrix.T[[5, 19_000, 3]]
+    for chunk in client.reader({"key": key, "node": "X", "obs": {"all": True} if chunks else {"index": [5, 19_000, 3]}}):
+        rows = decode.elements(chunk.data.column(0))
+        numpy.testing.assert_array_equal(rows, taken[seen : seen + len(rows)])
+        seen += len(rows)
+    assert seen == len(taken)
+    grown = server.peak_memory() - before
+    assert grown <= (32 + 64) * MIB, f"grew by {grown / MIB:.0f} MiB"
+    client.close()
+    server.stop()
+    (notebook.bucket / key).unlink()
+
+
 class TestCellRanger:
     def test_a_name_that_stands_twice(self, client):
         var = CASES["cellranger3.h5"][1].var

@@ -3,6 +3,7 @@
 //!
 //! Encodings are those of anndata's registry (`encoding-type`, `encoding-version`); files older than
 //! 0.7 carry none and are known by their compound data sets (see [`legacy`]).
+//! Files of other pipelines, and AnnData objects that do not lie at the root, are [`view`]'s.
 
 pub mod axes;
 pub mod frame;
