@@ -18,14 +18,14 @@ pub(super) fn copy_transposed(
     runs: &[Vec<Run>],
     item: usize,
 ) -> Result<()> {
-    let ((bytes, &[_, columns]), [of_rows, of_columns]) = (source, runs) else {
+    let ((bytes, &[_, row_length]), [of_rows, of_columns]) = (source, runs) else {
         return Err(Error::internal("what is read transposed is no matrix"));
     };
     let (target, height) = destination;
     let mut copy = |row: u64, column: u64, to: (u64, u64)| -> Option<()> {
-        let from = bytes_of(row.checked_mul(columns)?.checked_add(column)?, item)?;
+        let from = bytes_of(row.checked_mul(row_length)?.checked_add(column)?, item)?;
         let to = bytes_of(to.1.checked_mul(height)?.checked_add(to.0)?, item)?;
-        if column >= columns {
+        if column >= row_length {
             return None;
         }
         target.get_mut(to)?.copy_from_slice(bytes.get(from)?);
