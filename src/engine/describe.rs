@@ -83,11 +83,12 @@ fn files(artifact: &Artifact) -> Value {
 fn describe_hierarchy(open: &Hierarchy) -> Result<Value> {
     let tree = open.tree();
     if let Some(view) = View::at(tree, "") {
-        return Ok(with_kind("anndata", summary::summary(tree, &view)));
+        return Ok(with_kind("anndata", merged(summary::summary(tree, &view), summary::views(tree))));
     }
     let kind = if matches!(open, Hierarchy::Hdf5(_)) { "hdf5" } else { "zarr" };
     let nodes = listing::nodes_json(tree, "")?;
-    Ok(with_kind(kind, json!({ "nodes": nodes, "root_attributes": tree.attributes("") })))
+    let detail = json!({ "nodes": nodes, "root_attributes": tree.attributes("") });
+    Ok(with_kind(kind, merged(summary::views(tree), detail)))
 }
 
 async fn describe_table(table: &Table) -> Result<Value> {

@@ -9,8 +9,8 @@ use crate::format::Hierarchy;
 use crate::format::anndata::awkward::Awkward;
 use crate::format::anndata::axes::Axis;
 use crate::format::anndata::frame::Frame;
-use crate::format::anndata::meaning::{Column, Meaning, Sparse, meaning};
-use crate::format::anndata::view::View;
+use crate::format::anndata::meaning::{Column, Meaning, Sparse};
+use crate::format::anndata::view::{View, meaning_in};
 use crate::format::dimensions::dimension_names;
 use crate::model::request::{Layout, Partitioning, Selector, SliceRequest};
 use crate::model::selection::AxisSelection;
@@ -67,10 +67,7 @@ pub(super) async fn resolve_request(
     if view.is_none() && (!request.obs.is_empty() || !request.var.is_empty()) {
         return Err(Error::invalid("obs and var select on AnnData files, this one is none: use axes or slice"));
     }
-    let found = match &view {
-        Some(view) => view.meaning(tree, &node)?,
-        None => meaning(tree, &node)?,
-    };
+    let found = meaning_in(view.as_ref(), tree, &node)?;
     let is_mapping = view.as_ref().is_some_and(|view| view.is_mapping(&node));
     let resolver = Resolver { context, hierarchy, request, node: &node, view };
     let mut resolved = match found {
@@ -215,9 +212,16 @@ impl Resolver<'_> {
         let trailing = selection.split_off(selection.len().min(1));
         let rows = self.limited(selection.pop().unwrap_or(AxisSelection::all(1)));
         let array = tree.array(column.main_path())?;
+        // A matrix that is read transposed has its names in the other order.
+        let is_transposed = matches!(column, Column::Transposed { .. });
         let names = dimension_names(array).filter(|names| names.len() == shape_before.len());
-        let chunk_shape = &array.chunk_shape;
-        let chunk_rows = chunk_shape.get(row_axis).copied().unwrap_or(1);
+        let names = names.map(|mut names| {
+            if is_transposed {
+                names.reverse();
+            }
+            names
+        });
+        let chunk_rows = column.chunk_shape(tree)?.get(row_axis).copied().unwrap_or(1);
         let kept = |axis: usize| squeezed.get(axis).is_none_or(|squeezed| !squeezed);
         let mut shape_after = if shape_before.is_empty() { Vec::new() } else { vec![rows.len()] };
         let lengths = trailing.iter().enumerate().filter(|(at, _)| kept(row_axis + 1 + at));

@@ -14,6 +14,10 @@ pub const MAX_TASKS: usize = 4_000_000;
 /// Strides wider than this between the rows of a partly readable chunk are read row by row.
 const WIDE_STRIDE_BYTES: u64 = 64 * 1024;
 
+/// Rows of a partly readable chunk are read in parts of at most this many bytes (or one row): what is
+/// fetched at once stays bounded when the answer takes few columns of many long rows.
+const LONGEST_PART_BYTES: u64 = 8 * 1024 * 1024;
+
 /// The work for one chunk, or for a run of rows of a partly readable chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkTask {
@@ -113,9 +117,16 @@ fn split_rows(parts: Vec<AxisPart>, row_bytes: u64) -> Vec<AxisPart> {
                 }
                 continue;
             }
-            let (low, high) = (run.start.min(run.last()), run.start.max(run.last()));
-            let local = Run { start: run.start - low, ..run };
-            split.push(AxisPart { chunk: part.chunk, rows: Some(low..high + 1), runs: vec![local] });
+            let position_bytes = run.step.unsigned_abs().max(1).saturating_mul(row_bytes).max(1);
+            let most = (LONGEST_PART_BYTES / position_bytes).max(1);
+            for first in (0..run.count).step_by(usize::try_from(most).unwrap_or(usize::MAX)) {
+                let start = run.start.wrapping_add_signed(run.step.wrapping_mul(first as i64));
+                let (count, destination) = (most.min(run.count - first), run.destination + first);
+                let piece = Run { start, step: run.step, count, destination };
+                let (low, high) = (piece.start.min(piece.last()), piece.start.max(piece.last()));
+                let local = Run { start: piece.start - low, ..piece };
+                split.push(AxisPart { chunk: part.chunk, rows: Some(low..high + 1), runs: vec![local] });
+            }
         }
     }
     split

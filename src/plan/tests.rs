@@ -250,3 +250,18 @@ fn a_truncated_chunk_is_named() {
     let error = requests(&node, &all, &locations, Merging::default()).unwrap_err();
     assert_eq!(error.to_string(), "chunk at offset 64 is truncated: expected at least 4000 bytes, found 100");
 }
+
+#[test]
+fn long_parts_of_rows_are_split() {
+    // Rows of 4 MiB: two of them are one part.
+    let node = node(&[7, 1 << 20], &[7, 1 << 20], true);
+    let rows = |step: i64| AxisSelection::Range { start: if step > 0 { 1 } else { 5 }, step, count: 5 };
+    let column = AxisSelection::Indices([9].as_slice().into());
+    let parts = |step| -> Vec<_> {
+        let tasks = tasks(&node, &[rows(step), column.clone()]).unwrap();
+        tasks.into_iter().map(|task| (task.rows.unwrap(), task.runs[0].clone())).collect()
+    };
+    let run = |start, step, count, destination| vec![crate::model::selection::Run { start, step, count, destination }];
+    assert_eq!(parts(1), [(1..3, run(0, 1, 2, 0)), (3..5, run(0, 1, 2, 2)), (5..6, run(0, 1, 1, 4))]);
+    assert_eq!(parts(-1), [(4..6, run(1, -1, 2, 0)), (2..4, run(1, -1, 2, 2)), (1..2, run(0, -1, 1, 4))]);
+}

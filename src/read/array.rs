@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::context::ReadContext;
 use super::scatter::{copy_elements, for_each_span};
+use super::transpose::copy_transposed;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::{ChunkDecoder, Hierarchy};
 use crate::model::chunk::{ChunkLocation, Elements, TextBuffer};
@@ -89,6 +90,43 @@ pub async fn read_array(
     selection: &[AxisSelection],
     caching: Caching,
 ) -> Result<ArrayValues> {
+    read_ordered(context, hierarchy, path, selection, caching, Order::Stored).await
+}
+
+/// Reads `selection` (stored rows, stored columns) of the matrix at `path` with its axes swapped: shape
+/// and elements of the answer are those of the transpose.
+///
+/// # Errors
+/// As [`read_array`].
+pub async fn read_transposed(
+    context: &ReadContext,
+    hierarchy: &Hierarchy,
+    path: &str,
+    selection: &[AxisSelection],
+    caching: Caching,
+) -> Result<ArrayValues> {
+    let mut values = read_ordered(context, hierarchy, path, selection, caching, Order::Transposed).await?;
+    values.shape.reverse();
+    Ok(values)
+}
+
+/// In which order the elements of an answer lie.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Order {
+    /// C order of the selected lengths.
+    Stored,
+    /// C order of the selected lengths of a matrix, the second first.
+    Transposed,
+}
+
+async fn read_ordered(
+    context: &ReadContext,
+    hierarchy: &Hierarchy,
+    path: &str,
+    selection: &[AxisSelection],
+    caching: Caching,
+    order: Order,
+) -> Result<ArrayValues> {
     let node = hierarchy.tree().array(path)?.clone();
     if let DataType::Unsupported { description, .. } = &node.data_type {
         return Err(Error::unimplemented(format!("array '{path}' has element type {description}, not supported")));
@@ -100,7 +138,7 @@ pub async fn read_array(
     let plan = plan_array(context, hierarchy, path, selection).await?;
     let shape: Vec<u64> = selection.iter().map(AxisSelection::len).collect();
     let texts = is_text_of_chunks(hierarchy, &node.data_type);
-    let output = Arc::new(Mutex::new(Output::new(&node, &shape, texts)?));
+    let output = Arc::new(Mutex::new(Output::new(&node, &shape, texts, order)?));
     let job = Arc::new(Job { path: path.to_owned(), node, decoder, plan, shape, output: Arc::clone(&output) });
 
     // Chunks that no fetch answers first: they are quick, and errors in them come early.
@@ -220,28 +258,35 @@ impl Job {
 
 /// Where gathered elements collect.
 enum Output {
-    Fixed { buffer: MutableBuffer, item: usize },
+    Fixed { buffer: MutableBuffer, item: usize, order: Order },
     Text { chunks: Vec<TextBuffer>, places: Vec<(u32, u32)> },
 }
 
 impl Output {
-    fn new(node: &ArrayNode, shape: &[u64], texts: bool) -> Result<Self> {
+    fn new(node: &ArrayNode, shape: &[u64], texts: bool, order: Order) -> Result<Self> {
         let count = shape.iter().try_fold(1_u64, |total, length| total.checked_mul(*length));
         let count = if node.is_null { Some(0) } else { count };
         let item = node.data_type.item_size();
         let too_large = || Error::resource_exhausted("a window of the slice does not fit in memory");
         let count = usize::try_from(count.ok_or_else(too_large)?).map_err(|_| too_large())?;
+        if texts && order == Order::Transposed {
+            return Err(Error::unimplemented("a matrix of texts cannot be read transposed"));
+        }
         if texts {
             return Ok(Self::Text { chunks: Vec::new(), places: vec![(u32::MAX, 0); count] });
         }
         let bytes = count.checked_mul(item).filter(|bytes| *bytes <= isize::MAX as usize / 2).ok_or_else(too_large)?;
-        Ok(Self::Fixed { buffer: MutableBuffer::from_len_zeroed(bytes), item })
+        Ok(Self::Fixed { buffer: MutableBuffer::from_len_zeroed(bytes), item, order })
     }
 
     fn place(&mut self, elements: Elements, chunk: &[u64], shape: &[u64], task: &ChunkTask) -> Result<()> {
         match (self, elements) {
-            (Self::Fixed { buffer, item }, Elements::Fixed(bytes)) => {
+            (Self::Fixed { buffer, item, order: Order::Stored }, Elements::Fixed(bytes)) => {
                 copy_elements((&bytes, chunk), (buffer.as_slice_mut(), shape), &task.runs, *item)
+            }
+            (Self::Fixed { buffer, item, order: Order::Transposed }, Elements::Fixed(bytes)) => {
+                let height = shape.first().copied().unwrap_or(0);
+                copy_transposed((&bytes, chunk), (buffer.as_slice_mut(), height), &task.runs, *item)
             }
             (Self::Text { chunks, places }, Elements::Text(texts)) => {
                 let too_many = || Error::resource_exhausted("more than 2^32 chunks of texts in one window");

@@ -12,7 +12,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use super::array::{ArrayValues, Caching, Values, read_array};
+use super::array::{ArrayValues, Caching, Values, read_array, read_transposed};
 use super::context::ReadContext;
 use super::field::{arrow_type, element_field};
 use super::lists::heap_bytes;
@@ -111,8 +111,11 @@ impl ColumnReader {
         self
     }
 
-    /// The selection of `rows` on every dimension of the array; none for a scalar.
+    /// The selection of `rows` on every dimension of the array as stored; none for a scalar.
     pub fn selection(&self, rows: AxisSelection) -> Vec<AxisSelection> {
+        if let Column::Transposed { .. } = &self.column {
+            return self.trailing.iter().cloned().chain([rows]).collect();
+        }
         self.leading.iter().cloned().chain([rows]).chain(self.trailing.iter().cloned()).take(self.rank).collect()
     }
 
@@ -246,6 +249,11 @@ impl<'a> Read<'a> {
                     let values = self.values(path, self.trailing).await?;
                     let converted = self.convert(&values.data_type.clone(), values).await;
                     converted.with_context(|| format!("array '{path}'"))
+                }
+                Column::Transposed { path } => {
+                    let selection: Vec<_> = self.trailing.iter().chain([self.rows]).cloned().collect();
+                    let values = read_transposed(self.context, self.hierarchy, path, &selection, self.caching).await?;
+                    self.convert(&values.data_type.clone(), values).await
                 }
                 Column::Field { path, field } => {
                     let values = self.values(path, &[]).await?;

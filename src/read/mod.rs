@@ -21,6 +21,7 @@ pub mod scatter;
 pub mod sparse;
 mod times;
 pub mod to_arrow;
+mod transpose;
 pub mod wide;
 pub mod windowed;
 

@@ -44,6 +44,11 @@ pub enum Column {
         /// Path of the array.
         path: String,
     },
+    /// A matrix that is stored with its axes swapped.
+    Transposed {
+        /// Path of the matrix.
+        path: String,
+    },
     /// One field of a compound array.
     Field {
         /// Path of the compound array.
@@ -101,7 +106,7 @@ impl Column {
     /// The array that is read first, whose first axis gives the number of rows.
     pub fn main_path(&self) -> &str {
         match self {
-            Self::Array { path } | Self::Field { path, .. } => path,
+            Self::Array { path } | Self::Transposed { path } | Self::Field { path, .. } => path,
             Self::Categorical { codes, .. } => codes.main_path(),
             Self::Nullable { values, .. } => values,
         }
@@ -113,10 +118,25 @@ impl Column {
     /// As [`Tree::array`].
     pub fn shape(&self, tree: &Tree) -> Result<Vec<u64>> {
         let mut shape = tree.array(self.main_path())?.shape.clone();
+        if let Self::Transposed { .. } = self {
+            shape.reverse();
+        }
         if let Self::Field { .. } = self
             && let DataType::FixedArray { dimensions, .. } = self.stored_type(tree)?
         {
             shape.extend(dimensions);
+        }
+        Ok(shape)
+    }
+
+    /// Elements of one stored chunk along each dimension of [`Column::shape`] that is stored as one.
+    ///
+    /// # Errors
+    /// As [`Tree::array`].
+    pub fn chunk_shape(&self, tree: &Tree) -> Result<Vec<u64>> {
+        let mut shape = tree.array(self.main_path())?.chunk_shape.clone();
+        if let Self::Transposed { .. } = self {
+            shape.reverse();
         }
         Ok(shape)
     }
@@ -130,7 +150,7 @@ impl Column {
         match self {
             Self::Field { path, field } => field_of(array, path, field),
             Self::Categorical { codes, .. } => codes.stored_type(tree),
-            Self::Array { .. } | Self::Nullable { .. } => Ok(array.data_type.clone()),
+            Self::Array { .. } | Self::Transposed { .. } | Self::Nullable { .. } => Ok(array.data_type.clone()),
         }
     }
 }
@@ -215,7 +235,7 @@ fn group_meaning(tree: &Tree, path: &str) -> Result<Meaning> {
     let Some(encoding) = tree.text_attribute(path, "encoding-type") else { return Ok(Meaning::Group) };
     let version = tree.text_attribute(path, "encoding-version").unwrap_or("");
     match (encoding, version) {
-        ("anndata" | "raw" | "dict", "0.1.0") => Ok(Meaning::Group),
+        ("anndata" | "raw" | "dict" | "MuData", "0.1.0") => Ok(Meaning::Group),
         ("", "") => Ok(Meaning::Group),
         ("csr_matrix", "0.1.0") => sparse(tree, path, 0).map(Meaning::Sparse),
         ("csc_matrix", "0.1.0") => sparse(tree, path, 1).map(Meaning::Sparse),
@@ -267,7 +287,12 @@ pub(super) fn sparse(tree: &Tree, path: &str, major: usize) -> Result<Sparse> {
     let Some([Some(rows), Some(columns)]) = shape.as_deref() else {
         return Err(Error::data_loss(format!("sparse matrix '{path}': expected an attribute shape of two lengths")));
     };
-    let sparse = Sparse { path: path.to_owned(), major, shape: [*rows, *columns] };
+    checked(tree, Sparse { path: path.to_owned(), major, shape: [*rows, *columns] })
+}
+
+/// `sparse`, when its parts fit its shape and each other.
+pub(super) fn checked(tree: &Tree, sparse: Sparse) -> Result<Sparse> {
+    let (path, major) = (&sparse.path, sparse.major);
     let length = |path: &str| -> Result<u64> {
         let array = tree.array(path)?;
         match array.shape.as_slice() {

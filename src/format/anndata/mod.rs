@@ -3,11 +3,15 @@
 //!
 //! Encodings are those of anndata's registry (`encoding-type`, `encoding-version`); files older than
 //! 0.7 carry none and are known by their compound data sets (see [`legacy`]).
+//! Files of other pipelines, and AnnData objects that do not lie at the root, are [`view`]'s.
 
 pub mod awkward;
 pub mod axes;
 pub mod frame;
 pub mod legacy;
+mod loom;
 pub mod meaning;
+pub mod spatialdata;
 pub mod summary;
+mod tenx;
 pub mod view;

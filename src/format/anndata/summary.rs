@@ -3,13 +3,15 @@
 use serde_json::{Map, Value, json};
 
 use super::axes::Axis;
-use super::meaning::Meaning;
+use super::meaning::{Column, Meaning};
+use super::spatialdata::is_spatialdata;
 use super::view::View;
 use crate::model::data_type::DataType;
 use crate::model::tree::{Node, Tree, join};
 
 /// Attributes of an AnnData object in the order in which they are shown.
-const ATTRIBUTES: [&str; 9] = ["layers", "obs", "obsm", "obsp", "raw", "uns", "var", "varm", "varp"];
+const ATTRIBUTES: [&str; 11] =
+    ["layers", "obs", "obsm", "obsmap", "obsp", "raw", "uns", "var", "varm", "varmap", "varp"];
 
 /// `{"shape": [n_obs, n_vars], "attributes": {"obs": [...], ...}, "X": {...}}`; empty attributes are
 /// left out, names are in byte order and include the index columns.
@@ -27,7 +29,30 @@ pub fn summary(tree: &Tree, view: &View) -> Value {
     json!({ "shape": shape, "attributes": attributes, "X": matrix(tree, view) })
 }
 
+/// What is found in the tree beyond an AnnData at its root: `{"view": "mudata", "views": {"mod/rna": {…}}}`,
+/// where `views` are the summaries of the views below the root; empty for a plain AnnData and other trees.
+pub fn views(tree: &Tree) -> Value {
+    let mut found = Map::new();
+    let below: Map<_, _> = View::below(tree).iter().map(|view| (view.root().to_owned(), summary(tree, view))).collect();
+    let name = match View::at(tree, "") {
+        Some(view) => Some(view.name()).filter(|name| *name != "anndata"),
+        None if is_spatialdata(tree) => Some("spatialdata"),
+        None => View::below(tree).first().map(View::name),
+    };
+    if let Some(name) = name {
+        found.insert("view".to_owned(), json!(name));
+    }
+    if !below.is_empty() {
+        found.insert("views".to_owned(), Value::Object(below));
+    }
+    Value::Object(found)
+}
+
 fn members(tree: &Tree, view: &View, name: &str) -> Vec<String> {
+    if let Some(mut members) = view.seen_members(tree, name) {
+        members.sort();
+        return members;
+    }
     let path = join(view.root(), name);
     let mut members = match tree.get(&path) {
         Some(Node::Array(array)) => match &array.data_type {
@@ -52,7 +77,7 @@ fn matrix(tree: &Tree, view: &View) -> Value {
         Ok(Meaning::Column(column)) => json!({
             "shape": column.shape(tree).ok(),
             "dtype": column.stored_type(tree).ok().map(|data_type| data_type.name()),
-            "encoding": "array",
+            "encoding": if matches!(column, Column::Transposed { .. }) { "array, transposed" } else { "array" },
         }),
         Ok(Meaning::Sparse(sparse)) => json!({
             "shape": sparse.shape,
