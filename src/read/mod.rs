@@ -17,6 +17,7 @@ pub mod nested;
 pub mod scatter;
 pub mod sparse;
 pub mod to_arrow;
+pub mod united;
 pub mod wide;
 pub mod windowed;
 

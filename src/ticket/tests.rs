@@ -6,7 +6,7 @@ use prost::Message;
 use super::*;
 use crate::error::{Error, Kind, Result};
 use crate::model::artifact::Pin;
-use crate::model::request::{Layout, Partitioning, Selector, SliceRequest, Source};
+use crate::model::request::{Join, Layout, Partitioning, Selector, SliceRequest, Source};
 
 fn keyed(key: &str) -> SliceRequest {
     SliceRequest { source: Source::Key { key: key.into(), version: None }, ..SliceRequest::default() }
@@ -97,6 +97,10 @@ fn json_scalars_take_both_spellings() {
     for json in [r#""hive""#, r#""PARTITIONING_HIVE""#, "1"] {
         let expected = SliceRequest { partitioning: Partitioning::Hive, ..keyed("k") };
         check(&format!(r#"{{"key":"k","partitioning":{json}}}"#), expected);
+    }
+    for json in [r#""outer""#, r#""JOIN_OUTER""#, "2"] {
+        let expected = SliceRequest { join: Some(Join::Outer), ..keyed("k") };
+        check(&format!(r#"{{"key":"k","join":{json}}}"#), expected);
     }
     check(r#"{"key":"k","columns":[]}"#, SliceRequest { columns: Some(vec![]), ..keyed("k") });
 }
@@ -257,6 +261,7 @@ prop_compose! {
         (limit, offset) in any::<(Option<u64>, Option<u64>)>(),
         with_obs in any::<Vec<String>>(),
         (with_index, squeeze, hive) in any::<(bool, bool, bool)>(),
+        join in prop::sample::select(vec![None, Some(Join::Inner), Some(Join::Outer)]),
         layout in prop::sample::select(vec![
             Layout::Auto, Layout::Rows, Layout::Wide, Layout::Sparse, Layout::Dense, Layout::Coo,
         ]),
@@ -271,7 +276,7 @@ prop_compose! {
         let partitioning = if hive { Partitioning::Hive } else { Partitioning::None };
         SliceRequest {
             source, node, obs, var, axes, numpy_slice, columns, filter, substrait_filter, limit, offset, partitioning,
-            with_obs, with_index, layout, squeeze, max_batch_bytes, max_batch_rows,
+            with_obs, with_index, layout, squeeze, max_batch_bytes, max_batch_rows, join,
         }
     }
 }
