@@ -568,6 +568,6 @@ class TestShown:
         assert "n_obs × n_vars" in joined.site.command("inspect", key, "--collection").stdout
         assert "rows.h5ad" in joined.site.command("tree", key, "--collection").stdout
         path = joined.site.folder / "slice.arrow"
-        joined.site.command("get", key, "X", "--join", "outer", "--rows", "30:50", "--out", path)
+        joined.site.command("get", key, "X", "--collection", "--join", "outer", "--rows", "30:50", "--output", path)
         with pyarrow.ipc.open_file(path) as file:
             same_array(decode.array(file.read_all()), whole.X[30:50])

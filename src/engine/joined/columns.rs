@@ -181,7 +181,8 @@ impl Plan {
         if let Some(united) = known.get(&self.name) {
             return Ok(united.clone());
         }
-        let reads = members.all().iter().zip(&self.own).filter_map(|(member, own)| own.as_ref().map(|own| (member, own)));
+        let reads =
+            members.all().iter().zip(&self.own).filter_map(|(member, own)| own.as_ref().map(|own| (member, own)));
         let reads: Vec<_> = reads.map(|(member, own)| categories_of(context, member, own, value)).collect();
         let lists: Vec<Categories> = stream::iter(reads).buffered(READING).try_collect().await?;
         let count = lists.iter().fold(0_usize, |total, list| total.saturating_add(list.values.len()));

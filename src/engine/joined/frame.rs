@@ -79,10 +79,7 @@ pub(super) async fn columns_answer(
     let all = columns::names(members, join)?;
     if let Some(unknown) = names.iter().find(|name| !all.contains(name)) {
         let shown: Vec<_> = all.iter().take(50).map(String::as_str).collect();
-        return Err(Error::not_found(format!(
-            "no column '{unknown}' in joined 'obs'; it has [{}]",
-            shown.join(", ")
-        )));
+        return Err(Error::not_found(format!("no column '{unknown}' in joined 'obs'; it has [{}]", shown.join(", "))));
     }
     let plans = names.iter().map(|name| Plan::new(members, name)).collect::<Result<Vec<_>>>()?;
     // One after the other: each reads the members at once.

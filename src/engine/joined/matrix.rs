@@ -114,7 +114,9 @@ impl Resolver<'_> {
             // Members with the same variables share their places, and so what is chosen of them.
             let shared = places.as_ref().map_or(0, |places| Arc::as_ptr(places).cast::<u32>() as usize);
             let choice = match &columns {
-                Columns::Named(_) => choices.entry(shared).or_insert_with(|| choose(&chosen, places.as_deref())).clone(),
+                Columns::Named(_) => {
+                    choices.entry(shared).or_insert_with(|| choose(&chosen, places.as_deref())).clone()
+                }
                 Columns::Counted(..) => choose(&chosen, places.as_deref()),
             };
             let member = self.members.all().get(*at).ok_or_else(|| Error::internal("no such member"))?;
@@ -136,7 +138,8 @@ impl Resolver<'_> {
         let without = own.iter().position(|own| matches!(own, Own::Missing));
         let Some(member) = without.and_then(|at| self.members.all().get(at)) else { return Ok(own) };
         // X and raw are those of all members or of none; elements of mappings are joined as columns are.
-        let filled = self.join == Join::Outer && ["layers", "obsm"].contains(&self.node.split('/').next().unwrap_or(""));
+        let filled =
+            self.join == Join::Outer && ["layers", "obsm"].contains(&self.node.split('/').next().unwrap_or(""));
         if filled && own.iter().any(|own| !matches!(own, Own::Missing)) {
             return Ok(own);
         }
@@ -310,7 +313,12 @@ impl Resolver<'_> {
     }
 
     /// `answer` with one column per chosen column, when that is asked for.
-    fn spread(&self, answer: Arc<dyn Windowed>, columns: &Columns, chosen: &AxisSelection) -> Result<Arc<dyn Windowed>> {
+    fn spread(
+        &self,
+        answer: Arc<dyn Windowed>,
+        columns: &Columns,
+        chosen: &AxisSelection,
+    ) -> Result<Arc<dyn Windowed>> {
         if self.request.layout != Layout::Wide {
             return Ok(answer);
         }

@@ -80,8 +80,7 @@ impl AxisTable for ObservationsTable<'_> {
             let table = FrameTable::new(self.context.clone(), member.hierarchy.clone(), member.obs.clone());
             table.names().await.with_context(|| member.named())
         });
-        let lists: Vec<ArrayRef> =
-            stream::iter(reads.collect::<Vec<_>>()).buffered(READING).try_collect().await?;
+        let lists: Vec<ArrayRef> = stream::iter(reads.collect::<Vec<_>>()).buffered(READING).try_collect().await?;
         let lists: Vec<&StringArray> = lists.iter().filter_map(|list| list.as_string_opt::<i32>()).collect();
         // Names of all members together may be longer than offsets of 32 bits tell.
         let names = lists.iter().flat_map(|list| list.iter());

@@ -111,15 +111,15 @@ pub(super) fn dictionary(codes: &dyn Array, data_type: &ArrowType, categories: &
     let codes = cast(&arrow::array::make_array(codes.to_data()), key)?;
     let categories = Arc::clone(categories);
     Ok(match key.as_ref() {
-        ArrowType::Int8 => {
-            Arc::new(DictionaryArray::try_new(codes.as_primitive::<Int8Type>().clone(), categories).map_err(arrow_error)?)
-        }
-        ArrowType::Int16 => {
-            Arc::new(DictionaryArray::try_new(codes.as_primitive::<Int16Type>().clone(), categories).map_err(arrow_error)?)
-        }
-        ArrowType::Int32 => {
-            Arc::new(DictionaryArray::try_new(codes.as_primitive::<Int32Type>().clone(), categories).map_err(arrow_error)?)
-        }
+        ArrowType::Int8 => Arc::new(
+            DictionaryArray::try_new(codes.as_primitive::<Int8Type>().clone(), categories).map_err(arrow_error)?,
+        ),
+        ArrowType::Int16 => Arc::new(
+            DictionaryArray::try_new(codes.as_primitive::<Int16Type>().clone(), categories).map_err(arrow_error)?,
+        ),
+        ArrowType::Int32 => Arc::new(
+            DictionaryArray::try_new(codes.as_primitive::<Int32Type>().clone(), categories).map_err(arrow_error)?,
+        ),
         other => return Err(Error::internal(format!("codes of {other}"))),
     })
 }

@@ -124,12 +124,7 @@ impl ConcatAnswer {
     }
 
     /// The spans of each part's rows as those of the output rows.
-    fn in_output_order(
-        &self,
-        rows: &Range<u64>,
-        parts: &[PartRows],
-        spans: &[Vec<(u64, u64)>],
-    ) -> Vec<(u64, u64)> {
+    fn in_output_order(&self, rows: &Range<u64>, parts: &[PartRows], spans: &[Vec<(u64, u64)>]) -> Vec<(u64, u64)> {
         let of_part: std::collections::HashMap<usize, (u64, &Vec<(u64, u64)>)> =
             parts.iter().zip(spans).map(|(part, spans)| (part.part, (part.range.start, spans))).collect();
         let mut all = Vec::new();

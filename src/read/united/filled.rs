@@ -9,8 +9,8 @@ use async_trait::async_trait;
 
 use super::aligned::Rows;
 use crate::error::{Error, Result};
-use crate::plan::window::windows;
 use crate::model::selection::AxisSelection;
+use crate::plan::window::windows;
 use crate::read::array::ArrayPlan;
 use crate::read::context::ReadContext;
 use crate::read::to_arrow::arrow_error;

@@ -160,7 +160,15 @@ impl Selected {
 impl<'a> Splitter<'a> {
     fn new(starts: &'a [u64]) -> Self {
         let part_of = vec![None; starts.len()];
-        Self { starts, segments: Vec::new(), rows: 0, part_of, members: Vec::new(), selected: Vec::new(), grouped: true }
+        Self {
+            starts,
+            segments: Vec::new(),
+            rows: 0,
+            part_of,
+            members: Vec::new(),
+            selected: Vec::new(),
+            grouped: true,
+        }
     }
 
     /// The member that has `position`, and its first and last position.
