@@ -26,6 +26,9 @@ pub const MEMBERS_IN_FLIGHT: usize = 8;
 /// Output rows whose windows are planned together.
 const BLOCK_ROWS: u64 = 256 * 1024;
 
+/// Windows of one part, and whether they are certain.
+type Planned = (Vec<Window>, bool);
+
 /// A member's rows of the answer.
 #[derive(Clone, Debug)]
 pub struct MemberAnswer {
@@ -56,7 +59,7 @@ impl ConcatAnswer {
     }
 
     /// Windows of one part's rows, and whether they are certain.
-    async fn windows_of(&self, context: &ReadContext, rows: &PartRows, exact: bool) -> Result<(Vec<Window>, bool)> {
+    async fn windows_of(&self, context: &ReadContext, rows: &PartRows, exact: bool) -> Result<Planned> {
         let member = self.member(rows.part)?;
         let planned = if exact {
             member.answer.windows(context, rows.range.clone()).await.map(|windows| (windows, true))
@@ -66,12 +69,17 @@ impl ConcatAnswer {
         planned.with_context(|| format!("artifact '{}'", member.name))
     }
 
+    /// The windows of the rows of several parts, and whether they are certain.
+    async fn windows_of_all(&self, context: &ReadContext, parts: &[PartRows], exact: bool) -> Result<Vec<Planned>> {
+        let planned: Vec<_> = parts.iter().map(|rows| self.windows_of(context, rows, exact)).collect();
+        stream::iter(planned).buffered(MEMBERS_IN_FLIGHT).try_collect().await
+    }
+
     /// The windows of consecutive output rows, where every part has its rows together: those of the
     /// parts, small ones joined.
     async fn grouped(&self, context: &ReadContext, block: Range<u64>, exact: bool) -> Result<(Vec<Window>, bool)> {
         let parts: Vec<PartRows> = self.order.parts(block.clone());
-        let planned: Vec<_> = parts.iter().map(|rows| self.windows_of(context, rows, exact)).collect();
-        let planned: Vec<_> = stream::iter(planned).buffered(MEMBERS_IN_FLIGHT).try_collect().await?;
+        let planned = self.windows_of_all(context, &parts, exact).await?;
         let (mut windows, mut certain): (Vec<Window>, bool) = (Vec::new(), true);
         let mut output = block.start;
         for (part_windows, part_certain) in planned {
@@ -97,13 +105,16 @@ impl ConcatAnswer {
     async fn scattered(&self, context: &ReadContext, block: Range<u64>, exact: bool) -> Result<(Vec<Window>, bool)> {
         let (mut windows, mut certain) = (Vec::new(), true);
         let mut left = vec![block];
+        // What a guess says does not fit is not counted: counting may read all of a member.
+        let guessed = exact && !self.is_divisible();
         while let Some(rows) = left.pop() {
             let parts = self.order.parts(rows.clone());
-            let planned: Vec<_> = parts.iter().map(|part| self.windows_of(context, part, exact)).collect();
-            let planned: Vec<_> = stream::iter(planned).buffered(MEMBERS_IN_FLIGHT).try_collect().await?;
-            let all = || planned.iter().flat_map(|(windows, _)| windows);
-            let bytes = all().fold(0_u64, |total, window| total.saturating_add(window.bytes));
             let count = rows.end - rows.start;
+            let mut planned = self.windows_of_all(context, &parts, exact && !guessed).await?;
+            if guessed && (bytes_of(&planned) <= context.window_bytes || count == 1) {
+                planned = self.windows_of_all(context, &parts, true).await?;
+            }
+            let bytes = bytes_of(&planned);
             if bytes > context.window_bytes && count > 1 {
                 let middle = rows.start + count / 2;
                 left.push(middle..rows.end);
@@ -202,6 +213,12 @@ impl ConcatAnswer {
         let options = RecordBatchOptions::new().with_row_count(rows);
         RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options).map_err(arrow_error)
     }
+}
+
+/// Bytes of all windows.
+fn bytes_of(planned: &[Planned]) -> u64 {
+    let windows = planned.iter().flat_map(|(windows, _)| windows);
+    windows.fold(0, |total, window| total.saturating_add(window.bytes))
 }
 
 /// The elements of `arrays`, which are those of `parts`, as `stretches` follow each other.
