@@ -3,6 +3,7 @@
 //! A window holds output rows of one member or of several: those of small members are read together,
 //! and rows that alternate between members are put into their order when they are there.
 
+use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -25,6 +26,9 @@ pub const MEMBERS_IN_FLIGHT: usize = 8;
 
 /// Output rows whose windows are planned together.
 const BLOCK_ROWS: u64 = 256 * 1024;
+
+/// Entries of each row in a sparse matrix.
+type Spans = Vec<(u64, u64)>;
 
 /// Windows of one part, and whether they are certain.
 type Planned = (Vec<Window>, bool);
@@ -122,7 +126,7 @@ impl ConcatAnswer {
                 continue;
             }
             certain &= planned.iter().all(|(_, certain)| *certain);
-            let spans: Vec<Vec<(u64, u64)>> = planned
+            let spans: Vec<Spans> = planned
                 .into_iter()
                 .map(|(windows, _)| {
                     let spans = |window: Window| padded(window.spans, window.rows.end - window.rows.start);
@@ -135,8 +139,8 @@ impl ConcatAnswer {
     }
 
     /// The spans of each part's rows as those of the output rows.
-    fn in_output_order(&self, rows: &Range<u64>, parts: &[PartRows], spans: &[Vec<(u64, u64)>]) -> Vec<(u64, u64)> {
-        let of_part: std::collections::HashMap<usize, (u64, &Vec<(u64, u64)>)> =
+    fn in_output_order(&self, rows: &Range<u64>, parts: &[PartRows], spans: &[Spans]) -> Spans {
+        let of_part: HashMap<usize, (u64, &Spans)> =
             parts.iter().zip(spans).map(|(part, spans)| (part.part, (part.range.start, spans))).collect();
         let mut all = Vec::new();
         for stretch in self.order.stretches(rows.clone()) {
@@ -161,7 +165,7 @@ impl ConcatAnswer {
 
     /// The windows of each part that `window` consists of.
     fn windows_by_part(&self, window: &Window) -> Vec<(usize, Window)> {
-        let mut spans: std::collections::HashMap<usize, Vec<(u64, u64)>> = std::collections::HashMap::new();
+        let mut spans: HashMap<usize, Spans> = HashMap::new();
         let mut at = 0;
         for stretch in self.order.stretches(window.rows.clone()) {
             let count = (stretch.range.end - stretch.range.start) as usize;
@@ -223,7 +227,7 @@ fn bytes_of(planned: &[Planned]) -> u64 {
 
 /// The elements of `arrays`, which are those of `parts`, as `stretches` follow each other.
 fn interleaved(arrays: &[&dyn Array], parts: &[usize], stretches: &[PartRows]) -> Result<ArrayRef> {
-    let place: std::collections::HashMap<usize, usize> = parts.iter().copied().zip(0..).collect();
+    let place: HashMap<usize, usize> = parts.iter().copied().zip(0..).collect();
     let mut next = vec![0_usize; arrays.len()];
     let mut indices = Vec::new();
     for stretch in stretches {
@@ -238,7 +242,7 @@ fn interleaved(arrays: &[&dyn Array], parts: &[usize], stretches: &[PartRows]) -
 }
 
 /// One span per row; answers that are no sparse matrices have none.
-fn padded(mut spans: Vec<(u64, u64)>, rows: u64) -> Vec<(u64, u64)> {
+fn padded(mut spans: Spans, rows: u64) -> Spans {
     spans.resize(usize::try_from(rows).unwrap_or(usize::MAX), (0, 0));
     spans
 }
