@@ -168,7 +168,8 @@ fn protobuf_is_strict() {
     let request = encode_request(&keyed("k"));
     let with = |extra: &[u8]| [request.as_slice(), extra].concat();
     invalid(&with(&[0x7a, 0]), &["no field number 15"]);
-    invalid(&with(&[0xc0, 0x01, 1]), &["no field number 24"]);
+    invalid(&with(&[0xc8, 0x01, 1]), &["no field number 25"]);
+    invalid(&with(&[0xc0, 0x01, 3]), &["'join' is 3"]);
     invalid(&with(&[0x3a, 2, 0x42, 0]), &["Selector", "no field number 8"]);
     invalid(&with(&[0x12, 1, b'u']), &["SliceRequest", "several"]);
     invalid(&with(&[0x3a, 4, 0x08, 1, 0x38, 2]), &["Selector", "several"]);
@@ -204,7 +205,7 @@ fn paths() {
 fn the_requests_of_the_documentation_are_read() {
     let blocks = include_str!("../../docs/wire.md").split("```json request\n").skip(1);
     let requests: Vec<_> = blocks.map(|block| decode(block.split("```").next().unwrap()).unwrap()).collect();
-    assert_eq!(requests.len(), 4);
+    assert_eq!(requests.len(), 5);
     assert_eq!((requests[0].obs.len(), requests[0].var.len()), (1, 1));
     assert_eq!(requests[1].axes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 0]);
 }
