@@ -33,6 +33,9 @@ impl Engine {
                         "description": collection.description, "created_at": collection.created_at },
                     "members": members,
                 });
+                if let Some(detail) = self.describe_joined(&collection).await? {
+                    return Ok(merged(head, detail));
+                }
                 let table = self.table_of(&collection.artifacts).await?;
                 Ok(merged(head, describe_table(&table).await?))
             }

@@ -82,7 +82,7 @@ pub(super) async fn resolve_request(
     Ok(resolved)
 }
 
-fn refuse_table_only(request: &SliceRequest) -> Result<()> {
+pub(super) fn refuse_table_only(request: &SliceRequest) -> Result<()> {
     if request.partitioning != Partitioning::None {
         return Err(Error::invalid("partitioning applies to folders of shards"));
     }
@@ -421,7 +421,7 @@ impl Resolver<'_> {
         let names: Vec<String> = index.chain(others).cloned().collect();
         refuse_duplicates(&names)?;
         let columns = FrameAnswer::new(self.hierarchy.clone(), &frame, &names, rows, Caching::Keep)?;
-        Ok(Arc::new(JoinedAnswer::new(columns, answer)?))
+        Ok(Arc::new(JoinedAnswer::new(Arc::new(columns), answer)?))
     }
 
     fn resolved(&self, answer: Arc<dyn Windowed>, shape_before: Vec<u64>, shape_after: Vec<u64>) -> Resolved {
@@ -441,7 +441,7 @@ impl Resolver<'_> {
 }
 
 /// The positions of `rows` that are in `matching`, in the order of `rows`.
-fn intersect(rows: &AxisSelection, matching: &AxisSelection, length: u64) -> AxisSelection {
+pub(super) fn intersect(rows: &AxisSelection, matching: &AxisSelection, length: u64) -> AxisSelection {
     if rows.is_all(length) {
         return matching.clone();
     }
@@ -449,7 +449,7 @@ fn intersect(rows: &AxisSelection, matching: &AxisSelection, length: u64) -> Axi
     AxisSelection::Indices(rows.positions().into_iter().filter(|row| matching.contains(row)).collect())
 }
 
-fn refuse_duplicates(names: &[String]) -> Result<()> {
+pub(super) fn refuse_duplicates(names: &[String]) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     match names.iter().find(|name| !seen.insert(name.as_str())) {
         None => Ok(()),

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::hierarchy::Resolved;
 use super::selection_summary::selection_summary;
 use crate::model::artifact::Artifact;
-use crate::model::request::SliceRequest;
+use crate::model::request::{Join, SliceRequest};
 
 /// Attributes longer than this are left out of the metadata; the tree lists them.
 const MAX_ATTRIBUTES_BYTES: usize = 64 * 1024;
@@ -32,7 +32,26 @@ pub(super) fn of_artifact(artifact: &Artifact, node: &str, request: &SliceReques
 
 /// `schema` with the metadata of an answer from a hierarchy.
 pub(super) fn of_resolved(resolved: &Resolved, artifact: &Artifact, request: &SliceRequest) -> SchemaRef {
-    let mut metadata = of_artifact(artifact, &resolved.node, request);
+    completed(resolved, of_artifact(artifact, &resolved.node, request))
+}
+
+/// The schema with the metadata of an answer from the joined members of the collection `key`.
+pub(super) fn of_collection(resolved: &Resolved, key: &str, request: &SliceRequest) -> SchemaRef {
+    let join = match request.join.unwrap_or_default() {
+        Join::Inner => "inner",
+        Join::Outer => "outer",
+    };
+    let metadata = [
+        ("sliceflight.collection", key.to_owned()),
+        ("sliceflight.join", join.to_owned()),
+        ("sliceflight.node", resolved.node.clone()),
+        ("sliceflight.selection", selection_summary(request).to_string()),
+    ];
+    completed(resolved, metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// The schema of the answer with `metadata` and what the answer itself tells.
+fn completed(resolved: &Resolved, mut metadata: HashMap<String, String>) -> SchemaRef {
     let attributes = &resolved.attributes;
     for (name, attribute) in
         [("sliceflight.encoding_type", "encoding-type"), ("sliceflight.encoding_version", "encoding-version")]

@@ -24,6 +24,7 @@ mod axis_table;
 mod describe;
 mod explain;
 mod hierarchy;
+mod joined;
 mod listing;
 mod metadata;
 mod open;
@@ -45,6 +46,9 @@ pub type BatchStream = BoxStream<'static, Result<arrow::record_batch::RecordBatc
 /// Artifacts that stay open, with their trees.
 const OPEN_ARTIFACTS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
+/// Collections of AnnData whose members stay open, with what was learnt of them together.
+const OPEN_COLLECTIONS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
 /// Serves slices of the artifacts of one registry.
 #[derive(Debug)]
 pub struct Engine {
@@ -52,6 +56,7 @@ pub struct Engine {
     storages: Arc<Storages>,
     context: ReadContext,
     opened: Mutex<LruCache<String, Opened>>,
+    joined: Mutex<LruCache<String, Arc<joined::Members>>>,
 }
 
 /// What `register` is asked to add.
@@ -124,6 +129,7 @@ impl Engine {
             storages: Arc::new(storages),
             context,
             opened: Mutex::new(LruCache::new(OPEN_ARTIFACTS)),
+            joined: Mutex::new(LruCache::new(OPEN_COLLECTIONS)),
         }))
     }
 

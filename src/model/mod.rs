@@ -5,6 +5,7 @@ pub mod artifact;
 pub mod chunk;
 pub mod coalesce;
 pub mod data_type;
+pub mod index_join;
 pub mod index_store;
 pub mod request;
 pub mod selection;

@@ -22,6 +22,7 @@ pub mod sparse;
 mod times;
 pub mod to_arrow;
 mod transpose;
+pub mod united;
 pub mod wide;
 pub mod windowed;
 

@@ -298,7 +298,7 @@ fn shape_of(sparse: &Sparse, major: u64, minor: u64) -> [u64; 2] {
 }
 
 /// The field of lists of entries of slices of axis `major`, marked with the form and the shape of the answer.
-fn entries_field(name: &str, index: &ArrowType, value: &ArrowType, major: usize, shape: [u64; 2]) -> Field {
+pub(super) fn entries_field(name: &str, index: &ArrowType, value: &ArrowType, major: usize, shape: [u64; 2]) -> Field {
     let item = Field::new("item", ArrowType::Struct(entry_fields(index, value)), false);
     let extension = if major == 0 { "sliceflight.csr_row" } else { "sliceflight.csc_column" };
     let metadata = serde_json::json!({ "shape": shape }).to_string();
