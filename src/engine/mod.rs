@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::model::artifact::{Artifact, Collection};
 use crate::model::request::Source;
+use crate::plan::requests::Merging;
 use crate::read::context::ReadContext;
 use crate::registry::{self, NewCollection, Registry};
 use crate::storage::{RetryPolicy, StorageOptions, Storages};
@@ -34,7 +35,7 @@ mod selection_summary;
 mod slice;
 mod tabular;
 
-pub use options::{EngineOptions, Limits};
+pub use options::{EngineOptions, Limits, MergeGap};
 pub use slice::Slice;
 
 use open::Opened;
@@ -51,6 +52,7 @@ pub struct Engine {
     registry: Arc<Registry>,
     storages: Arc<Storages>,
     context: ReadContext,
+    merge_gap: MergeGap,
     opened: Mutex<LruCache<String, Opened>>,
 }
 
@@ -123,6 +125,7 @@ impl Engine {
             registry: Arc::new(registry),
             storages: Arc::new(storages),
             context,
+            merge_gap: limits.merge_gap,
             opened: Mutex::new(LruCache::new(OPEN_ARTIFACTS)),
         }))
     }
@@ -215,6 +218,18 @@ impl Engine {
                 Ok(1)
             }
         }
+    }
+
+    /// The context in which the objects at `url` are read: ranges merge by the pace of their store. A
+    /// slice keeps what it was given, so that its explanation and its stream are the same plan.
+    fn context_at(&self, url: &str) -> ReadContext {
+        self.context.with_merging(match self.merge_gap {
+            MergeGap::Bytes(gap) => Merging::with_gap(gap),
+            MergeGap::Auto => {
+                let pace = self.storages.pace(url);
+                Merging::at_pace(pace.first_byte, pace.bytes_per_second, self.context.requests_in_flight)
+            }
+        })
     }
 
     /// The artifact that `name` is the key or else the uid of.

@@ -44,6 +44,8 @@ pub struct Limits {
     pub requests_in_flight_per_stream: u64,
     /// Threads that decode; 0 means one per core.
     pub decode_threads: u64,
+    /// How far apart ranges of one object may lie that are fetched together.
+    pub merge_gap: MergeGap,
     /// Memory of the block cache for metadata and small reads.
     pub block_cache_bytes: u64,
     /// How often a failed request is repeated.
@@ -58,6 +60,16 @@ pub struct Limits {
     pub request_timeout: Duration,
 }
 
+/// How far apart ranges of one object may lie that are fetched together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MergeGap {
+    /// As far as the bytes between them cost less than a request, by the measured pace of the store.
+    #[default]
+    Auto,
+    /// So many bytes.
+    Bytes(u64),
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -67,6 +79,7 @@ impl Default for Limits {
             requests_in_flight: 64,
             requests_in_flight_per_stream: 16,
             decode_threads: 0,
+            merge_gap: MergeGap::Auto,
             block_cache_bytes: 64 << 20,
             retry_attempts: 5,
             retry_initial_backoff: Duration::from_millis(100),

@@ -2,6 +2,8 @@
 
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use super::requests::{Merging, requests};
 use super::tasks::tasks;
 use super::window::windows;
@@ -249,4 +251,20 @@ fn a_truncated_chunk_is_named() {
     let locations = vec![ChunkLocation::Range { offset: 64, length: 100, filter_mask: 0 }];
     let error = requests(&node, &all, &locations, Merging::default()).unwrap_err();
     assert_eq!(error.to_string(), "chunk at offset 64 is truncated: expected at least 4000 bytes, found 100");
+}
+
+#[test]
+fn the_gap_follows_the_pace_of_the_store() {
+    let gap = |milliseconds: u64, megabytes: u64, in_flight: usize| {
+        Merging::at_pace(Duration::from_millis(milliseconds), megabytes * 1_000_000, in_flight).gap
+    };
+    // 47 kB and 469 kB, down to powers of two.
+    assert_eq!(gap(30, 100, 64), 32 << 10);
+    assert_eq!(gap(30, 1000, 64), 256 << 10);
+    // Bounds, and numbers that a store never shows.
+    assert_eq!(gap(0, 1000, 16), 4 << 10);
+    assert_eq!(gap(30, 0, 16), 4 << 10);
+    assert_eq!(gap(5000, 5000, 1), 2 << 20);
+    assert_eq!(Merging::at_pace(Duration::MAX, u64::MAX, 0).gap, 2 << 20);
+    assert_eq!(gap(20, 1250, 16), 1 << 20);
 }

@@ -67,6 +67,12 @@ impl ReadContext {
         }
     }
 
+    /// The same bounds, shared, with another way to merge ranges.
+    #[must_use]
+    pub fn with_merging(&self, merging: Merging) -> Self {
+        Self { merging, ..self.clone() }
+    }
+
     /// Bytes that all streams together may hold.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes

@@ -18,6 +18,7 @@ mod location;
 mod meter;
 mod metered_store;
 mod options;
+mod pace;
 mod pin;
 mod pinned_folder;
 mod pinned_object;
@@ -35,6 +36,7 @@ pub use location::{absolute_url, join_url};
 pub use meter::{Meter, MeterSnapshot};
 pub use metered_store::MeteredStore;
 pub use options::{RetryPolicy, StorageOptions};
+pub use pace::Pace;
 pub use pinned_store::PinnedStore;
 pub use storages::{ListedFile, Location, StorageKind, StorageRoot, Storages};
 

@@ -18,6 +18,7 @@ use super::location::{StorageUrl, absolute_url, join_url, joined, redact};
 use super::meter::Meter;
 use super::metered_store::MeteredStore;
 use super::options::StorageOptions;
+use super::pace::{Pace, PaceMeter};
 use super::pinned_folder::PinnedFolder;
 use super::pinned_object::PinnedObject;
 use super::reader::{FolderReader, ObjectIdentity, RangeReader};
@@ -176,6 +177,15 @@ impl Storages {
         self.cache.bytes()
     }
 
+    /// How fast the store of `url` answers; the usual pace for a URL that no root holds.
+    pub fn pace(&self, url: &str) -> Pace {
+        let Ok(parsed) = StorageUrl::parse(url) else { return Pace::default() };
+        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
+        let holding = roots.list.iter().filter(|root| parsed.below(&root.parsed).is_some());
+        let longest = holding.max_by_key(|root| root.parsed.components.len());
+        longest.map(|root| root.store.pace()).unwrap_or_default()
+    }
+
     /// Where `url` lies: in the longest root that holds it.
     ///
     /// # Errors
@@ -324,6 +334,7 @@ impl Storages {
             pages: None,
             guard: None,
             meter: Arc::clone(&self.meter),
+            pace: Arc::new(PaceMeter::default()),
             permits: Arc::clone(&self.permits),
             options: Arc::clone(&self.options),
         }
