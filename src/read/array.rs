@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::buffer::MutableBuffer;
 use bytes::Bytes;
+use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::context::ReadContext;
@@ -16,6 +17,9 @@ use crate::model::selection::AxisSelection;
 use crate::model::tree::ArrayNode;
 use crate::plan::requests::{Request, request_bytes, requests};
 use crate::plan::tasks::{ChunkTask, row_bytes, tasks};
+
+/// Decoded bytes below which the chunks of a request are not shared out among decoders.
+const SHARE_BYTES: u64 = 512 << 10;
 
 /// Whether the bytes of a read are worth keeping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -140,16 +144,16 @@ async fn fetch_and_place(
         let (path, object) = (&job.path, request.object.as_deref().unwrap_or_default());
         return Err(Error::not_found(format!("array '{path}': object '{object}' went while it was read")));
     }
-    let placing = Arc::clone(&job);
-    context
-        .decode(move || {
-            let request = placing.plan.requests.get(index).ok_or_else(|| Error::internal("no such request"))?;
-            let placed =
-                request.members.iter().try_for_each(|(task, range)| placing.place(*task, range.clone(), bytes.clone()));
-            drop(fetching);
-            placed
-        })
-        .await
+    // A long request holds many chunks: all decoders take part.
+    let shares = request.members.chunks(job.share(request.members.len(), context.decode_threads));
+    let decoding = shares.map(|members| {
+        let (placing, members, bytes) = (Arc::clone(&job), members.to_vec(), bytes.clone());
+        context
+            .decode(move || members.into_iter().try_for_each(|(task, range)| placing.place(task, range, bytes.clone())))
+    });
+    try_join_all(decoding).await?;
+    drop((bytes, fetching));
+    Ok(())
 }
 
 /// The bytes of `request`; none for a zarr chunk that was never written.
@@ -175,6 +179,13 @@ struct Job {
 }
 
 impl Job {
+    /// Chunks that one decoder takes of the `members` of a request, so that each of `decoders` has some,
+    /// and enough of them.
+    fn share(&self, members: usize, decoders: usize) -> usize {
+        let enough = SHARE_BYTES.div_ceil(self.node.chunk_bytes().max(1));
+        members.div_ceil(decoders.max(1)).max(usize::try_from(enough).unwrap_or(usize::MAX)).max(1)
+    }
+
     /// Decodes the bytes of one task (`range` of `fetched`) and copies them to their place.
     fn place(&self, task: usize, range: Option<std::ops::Range<u64>>, fetched: Option<Bytes>) -> Result<()> {
         let missing = || Error::internal("no such planned task");

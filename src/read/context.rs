@@ -11,6 +11,9 @@ use crate::plan::requests::Merging;
 /// Bytes that one permit of the memory budget stands for.
 const PERMIT_BYTES: u64 = 1024;
 
+/// Work on fewer bytes is done at once: handing it to the pool would take longer.
+const POOLED_BYTES: u64 = 256 << 10;
+
 /// Bounds shared by all streams of a server.
 #[derive(Clone, Debug)]
 pub struct ReadContext {
@@ -25,6 +28,8 @@ pub struct ReadContext {
     /// Both together.
     memory_bytes: u64,
     memory_wait: Duration,
+    /// Chunks decoded at the same time, by all streams together.
+    pub decode_threads: usize,
     /// How neighbouring ranges are merged.
     pub merging: Merging,
     /// Requests in flight of one window.
@@ -53,6 +58,7 @@ impl ReadContext {
         let stream_bytes = stream_bytes.clamp(PERMIT_BYTES, windows_bytes);
         Self {
             decoders: Arc::new(Semaphore::new(decode_threads.max(1))),
+            decode_threads: decode_threads.max(1),
             windows: Arc::new(Semaphore::new(permits(windows_bytes) as usize)),
             windows_bytes,
             fetches: Arc::new(Semaphore::new(permits(fetches_bytes) as usize)),
@@ -91,6 +97,18 @@ impl ReadContext {
             result
         });
         task.await.map_err(|error| Error::internal("decoding stopped unexpectedly").with_source(error))?
+    }
+
+    /// Runs `work` on about `bytes` bytes: on the pool where that takes a while, else at once.
+    ///
+    /// # Errors
+    /// As [`ReadContext::decode`].
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        bytes: u64,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if bytes < POOLED_BYTES { work() } else { self.decode(work).await }
     }
 
     /// Waits for room for `bytes` that are fetched and not yet decoded; a request larger than all the

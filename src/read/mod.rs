@@ -9,6 +9,7 @@
 pub mod array;
 pub mod column;
 pub mod context;
+mod convert;
 pub mod dense;
 pub mod frame;
 pub mod joined;
