@@ -48,6 +48,7 @@ keys! {
     "limits.decode_threads" => limits.decode_threads = |raw| raw.count(0)?,
     "limits.merge_gap" => limits.merge_gap = |raw| merge_gap(raw)?,
     "limits.block_cache_bytes" => limits.block_cache_bytes = |raw| raw.size()?,
+    "limits.chunk_cache_bytes" => limits.chunk_cache_bytes = |raw| raw.size()?,
     "retry.attempts" => limits.retry_attempts = |raw| raw.count(0)?,
     "retry.initial_backoff" => limits.retry_initial_backoff = |raw| raw.duration()?,
     "retry.max_backoff" => limits.retry_max_backoff = |raw| raw.duration()?,

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::error::Result;
 use crate::model::artifact::{Artifact, Collection};
 use crate::model::request::Source;
+use crate::model::shared_cache::CacheCounts;
 use crate::plan::requests::Merging;
 use crate::read::context::ReadContext;
 use crate::registry::{self, NewCollection, Registry};
@@ -120,7 +121,8 @@ impl Engine {
             if decoders == 0 { cores } else { decoders },
             usize::try_from(limits.requests_in_flight_per_stream).unwrap_or(usize::MAX),
             limits.memory_wait,
-        );
+        )
+        .with_chunk_cache(limits.chunk_cache_bytes);
         Ok(Arc::new(Self {
             registry: Arc::new(registry),
             storages: Arc::new(storages),
@@ -218,6 +220,11 @@ impl Engine {
                 Ok(1)
             }
         }
+    }
+
+    /// What the caches have done: that of blocks, and that of decoded chunks and columns.
+    pub fn cache_counts(&self) -> [(&'static str, CacheCounts); 2] {
+        [("blocks", self.storages.cache_counts()), ("chunks", self.context.chunks.counts())]
     }
 
     /// The context in which the objects at `url` are read: ranges merge by the pace of their store. A

@@ -48,6 +48,8 @@ pub struct Limits {
     pub merge_gap: MergeGap,
     /// Memory of the block cache for metadata and small reads.
     pub block_cache_bytes: u64,
+    /// Memory of the cache of decoded chunks and columns; at most an eighth of the memory budget.
+    pub chunk_cache_bytes: u64,
     /// How often a failed request is repeated.
     pub retry_attempts: u64,
     /// Wait before the first repetition; doubled each time.
@@ -81,6 +83,7 @@ impl Default for Limits {
             decode_threads: 0,
             merge_gap: MergeGap::Auto,
             block_cache_bytes: 64 << 20,
+            chunk_cache_bytes: 128 << 20,
             retry_attempts: 5,
             retry_initial_backoff: Duration::from_millis(100),
             retry_max_backoff: Duration::from_secs(5),

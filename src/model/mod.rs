@@ -8,4 +8,5 @@ pub mod data_type;
 pub mod index_store;
 pub mod request;
 pub mod selection;
+pub mod shared_cache;
 pub mod tree;

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::chunk_cache::ChunkCache;
 use crate::error::{Error, Result};
 use crate::plan::requests::Merging;
 
@@ -30,6 +31,8 @@ pub struct ReadContext {
     memory_wait: Duration,
     /// Chunks decoded at the same time, by all streams together.
     pub decode_threads: usize,
+    /// Decoded chunks and columns that are asked for again.
+    pub chunks: Arc<ChunkCache>,
     /// How neighbouring ranges are merged.
     pub merging: Merging,
     /// Requests in flight of one window.
@@ -65,12 +68,21 @@ impl ReadContext {
             fetches_bytes,
             memory_bytes,
             memory_wait,
+            chunks: Arc::new(ChunkCache::new(0)),
             merging: Merging::default(),
             requests_in_flight: requests_in_flight.max(1),
             // A window's values exist twice for a moment: gathered, and as the batch made of them.
             window_bytes: stream_bytes / (2 * windows_in_flight as u64),
             windows_in_flight,
         }
+    }
+
+    /// The same bounds, with a cache of decoded chunks of `bytes` bytes, at most an eighth of the memory
+    /// budget beside it.
+    #[must_use]
+    pub fn with_chunk_cache(self, bytes: u64) -> Self {
+        let bytes = bytes.min(self.memory_bytes / 8);
+        Self { chunks: Arc::new(ChunkCache::new(bytes)), ..self }
     }
 
     /// The same bounds, shared, with another way to merge ranges.

@@ -7,11 +7,14 @@
 //! Dropping a stream drops its fetches; a decode that already runs ends with its chunk.
 
 pub mod array;
+pub mod chunk_cache;
 pub mod column;
 pub mod context;
 mod convert;
 pub mod dense;
+mod drive;
 pub mod frame;
+mod job;
 pub mod joined;
 pub mod memory;
 pub mod nested;

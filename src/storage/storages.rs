@@ -25,6 +25,7 @@ use super::reader::{FolderReader, ObjectIdentity, RangeReader};
 use super::requests::Requests;
 use super::s3;
 use crate::error::{Error, Result};
+use crate::model::shared_cache::CacheCounts;
 
 /// All roots that may be read, and what their readers share: permits, cache, meter.
 pub struct Storages {
@@ -174,7 +175,12 @@ impl Storages {
 
     /// Bytes that the block cache holds now, bookkeeping included.
     pub fn cached_bytes(&self) -> u64 {
-        self.cache.bytes()
+        self.cache.counts().bytes
+    }
+
+    /// What the block cache has done.
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.cache.counts()
     }
 
     /// How fast the store of `url` answers; the usual pace for a URL that no root holds.
