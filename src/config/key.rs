@@ -49,6 +49,8 @@ keys! {
     "limits.merge_gap" => limits.merge_gap = |raw| merge_gap(raw)?,
     "limits.block_cache_bytes" => limits.block_cache_bytes = |raw| raw.size()?,
     "limits.chunk_cache_bytes" => limits.chunk_cache_bytes = |raw| raw.size()?,
+    "disk_cache.path" => disk_cache.path = |raw| folder(raw)?,
+    "disk_cache.bytes" => disk_cache.bytes = |raw| within(raw, 1 << 20, u64::MAX)?,
     "retry.attempts" => limits.retry_attempts = |raw| raw.count(0)?,
     "retry.initial_backoff" => limits.retry_initial_backoff = |raw| raw.duration()?,
     "retry.max_backoff" => limits.retry_max_backoff = |raw| raw.duration()?,
@@ -88,6 +90,14 @@ fn merge_gap(raw: &Raw) -> Result<MergeGap, String> {
             let bytes = other.size().map_err(|error| error.replacen("expected", "expected 'auto' or", 1))?;
             Ok(MergeGap::Bytes(bytes))
         }
+    }
+}
+
+/// A folder, or an empty text for none.
+fn folder(raw: &Raw) -> Result<PathBuf, String> {
+    match raw {
+        Raw::Text(text) if text.is_empty() => Ok(PathBuf::new()),
+        other => Ok(PathBuf::from(other.text()?)),
     }
 }
 

@@ -69,14 +69,15 @@ impl FrameTable {
             .map_err(|error| Error::internal("columns of an axis do not fit together").with_source(error))
     }
 
-    /// A whole column: kept, from whoever reads it already, or read.
+    /// A whole column; texts are kept, or come from whoever reads them already.
     async fn column(&self, name: &str) -> Result<(FieldRef, ArrayRef)> {
         let (rows, names) = (self.frame.rows, [name.to_owned()]);
         let all = AxisSelection::all(rows);
         let answer = FrameAnswer::new(self.hierarchy.clone(), &self.frame, &names, all.clone(), Caching::Keep)?;
         let bytes = answer.estimated_row_bytes().saturating_mul(rows);
         let path = format!("{}\n{name}", self.frame.path);
-        let kept = name_of(&self.hierarchy, &path).filter(|_| fits(&self.context.chunks, bytes));
+        // Of other columns the decoded chunks are kept, which are as good, for other reads too.
+        let kept = name_of(&self.hierarchy, &path).filter(|_| answer.has_texts() && fits(&self.context.chunks, bytes));
         // Chunks of a kept column need not be kept too. Small ones are, as their neighbours come with them.
         let answer = if kept.is_some() && bytes > SMALL_COLUMN_BYTES {
             FrameAnswer::new(self.hierarchy.clone(), &self.frame, &names, all, Caching::Bypass)?

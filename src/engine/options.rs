@@ -11,6 +11,8 @@ pub struct EngineOptions {
     pub registry: PathBuf,
     /// Root URLs that may be read, each with its options for the object store (secrets allowed).
     pub storages: Vec<(String, BTreeMap<String, String>)>,
+    /// Where raw blocks are kept on disk, and how many bytes; none keeps nothing.
+    pub disk_cache: Option<(PathBuf, u64)>,
     /// Bounds of memory, requests and time.
     pub limits: Limits,
 }
@@ -24,6 +26,7 @@ impl std::fmt::Debug for EngineOptions {
             .debug_struct("EngineOptions")
             .field("registry", &self.registry)
             .field("storages", &storages)
+            .field("disk_cache", &self.disk_cache)
             .field("limits", &self.limits)
             .finish()
     }

@@ -10,6 +10,7 @@
 //! ```
 
 mod block_cache;
+mod disk_cache;
 mod exact;
 mod failure;
 mod folder;
@@ -31,6 +32,7 @@ mod s3;
 mod storages;
 mod watch;
 
+pub use disk_cache::DiskCounts;
 pub use failure::{error_of, find_error};
 pub use location::{absolute_url, join_url};
 pub use meter::{Meter, MeterSnapshot};

@@ -12,6 +12,7 @@ use object_store::path::Path;
 use tokio::task::JoinSet;
 
 use super::block_cache::{BlockCache, BlockKey};
+use super::disk_cache::{DiskCache, get_all, put_all};
 use super::exact::{allowed_length, bytes_of};
 use super::metered_store::part;
 use super::options::StorageOptions;
@@ -30,6 +31,8 @@ pub(crate) struct PinnedObject {
     pub(crate) store: Arc<dyn ObjectStore>,
     pub(crate) path: Path,
     pub(crate) cache: Arc<BlockCache>,
+    /// Blocks on disk, where that is configured.
+    pub(crate) disk: Option<Arc<DiskCache>>,
     pub(crate) options: Arc<StorageOptions>,
 }
 
@@ -44,6 +47,26 @@ impl RangeReader for PinnedObject {
         if range.is_empty() {
             return Ok(Bytes::new());
         }
+        match &self.disk {
+            None => self.get(range).await,
+            Some(disk) => self.read_through(disk, range).await,
+        }
+    }
+
+    async fn read_cached(&self, range: Range<u64>) -> Result<Bytes> {
+        self.check(&range)?;
+        if range.is_empty() {
+            return Ok(Bytes::new());
+        }
+        let blocks = self.blocks(&range);
+        let found = self.cached_blocks(blocks.clone()).await?;
+        self.joined(&range, blocks.zip(found))
+    }
+}
+
+impl PinnedObject {
+    /// The bytes of a range that is not empty, from the store.
+    async fn get(&self, range: Range<u64>) -> Result<Bytes> {
         let answer = pin::get_range(self.store.as_ref(), &self.path, &self.identity, range).await?;
         match bytes_of(answer, self.options.largest_read_bytes, &self.identity.url).await {
             Ok(bytes) => Ok(bytes),
@@ -51,15 +74,37 @@ impl RangeReader for PinnedObject {
         }
     }
 
-    async fn read_cached(&self, range: Range<u64>) -> Result<Bytes> {
-        let length = self.check(&range)?;
-        if range.is_empty() {
-            return Ok(Bytes::new());
-        }
+    /// The bytes of a range, its blocks from the disk where they are there, neighbouring others in one request.
+    async fn read_through(&self, disk: &Arc<DiskCache>, range: Range<u64>) -> Result<Bytes> {
         let blocks = self.blocks(&range);
-        let found = self.cached_blocks(blocks.clone()).await?;
+        let length = |block: u64| {
+            let whole = self.block_range(block);
+            usize::try_from(whole.end - whole.start).unwrap_or(usize::MAX)
+        };
+        let kept = get_all(disk, &self.identity, blocks.clone().map(|block| (block, length(block))).collect()).await?;
+        let mut found: BTreeMap<u64, Bytes> =
+            blocks.clone().zip(kept).filter_map(|(block, bytes)| Some((block, bytes?))).collect();
+        let missing = runs(blocks.clone().filter(|block| !found.contains_key(block)), self.blocks_of_request());
+        let fetches = missing.into_iter().map(|run| async move {
+            let whole = self.block_range(run.start).start..self.block_range(run.end - 1).end;
+            Ok::<_, Error>((run, whole.clone(), self.get(whole).await?))
+        });
+        let mut fetches = futures::stream::iter(fetches.collect::<Vec<_>>()).buffered(RUNS_AT_ONCE);
+        while let Some((run, whole, bytes)) = fetches.try_next().await? {
+            let pieces: Option<Vec<_>> =
+                run.map(|block| Some((block, part(&bytes, &whole, &self.block_range(block))?))).collect();
+            let pieces = pieces.ok_or_else(|| self.lost(&whole))?;
+            found.extend(pieces.iter().cloned());
+            put_all(disk, &self.identity, pieces).await?;
+        }
+        self.joined(&range, blocks.zip(found.into_values()))
+    }
+
+    /// The bytes of `range` out of the blocks that hold it, in order.
+    fn joined(&self, range: &Range<u64>, blocks: impl Iterator<Item = (u64, Bytes)>) -> Result<Bytes> {
+        let length = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let mut joined = BytesMut::new();
-        for (block, bytes) in blocks.zip(found) {
+        for (block, bytes) in blocks {
             let whole = self.block_range(block);
             let wanted = range.start.max(whole.start)..range.end.min(whole.end);
             let piece = part(&bytes, &whole, &wanted).ok_or_else(|| self.lost(&wanted))?;
@@ -71,9 +116,12 @@ impl RangeReader for PinnedObject {
         }
         Ok(joined.freeze())
     }
-}
 
-impl PinnedObject {
+    /// Blocks of the longest request.
+    fn blocks_of_request(&self) -> u64 {
+        (self.options.largest_request_bytes / self.options.block_bytes.max(1)).max(1)
+    }
+
     /// The length of a range that lies inside the object and within the limit of one read.
     fn check(&self, range: &Range<u64>) -> Result<usize> {
         let ObjectIdentity { url, size, .. } = self.identity.as_ref();
@@ -126,8 +174,7 @@ impl PinnedObject {
 
     /// Fetches the blocks of `loads`, neighbours together, and keeps them.
     async fn fetch(self, mut loads: BTreeMap<u64, Load<BlockKey, Bytes>>) -> Result<Vec<(u64, Bytes)>> {
-        let most = (self.options.largest_request_bytes / self.options.block_bytes.max(1)).max(1);
-        let fetches = runs(loads.keys().copied(), most).into_iter().map(|run| {
+        let fetches = runs(loads.keys().copied(), self.blocks_of_request()).into_iter().map(|run| {
             let range = self.block_range(run.start).start..self.block_range(run.end - 1).end;
             let object = &self;
             async move { Ok::<_, Error>((run, range.clone(), object.read(range).await?)) }

@@ -11,6 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::sync::Semaphore;
 
 use super::block_cache::BlockCache;
+use super::disk_cache::{DiskCache, DiskCounts};
 use super::failure::error_of;
 use super::folder::Folder;
 use super::local_guard::LocalGuard;
@@ -34,6 +35,7 @@ pub struct Storages {
     permits: Arc<Semaphore>,
     meter: Arc<Meter>,
     cache: Arc<BlockCache>,
+    disk: Option<Arc<DiskCache>>,
 }
 
 #[derive(Default)]
@@ -88,6 +90,8 @@ pub struct Location {
     pub path: Path,
     /// The one spelling of its URL, without secrets.
     pub url: String,
+    /// What kind of storage the root is.
+    pub kind: StorageKind,
 }
 
 /// One object of a listing.
@@ -115,9 +119,28 @@ impl Storages {
             permits: Arc::new(Semaphore::new(options.requests_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             meter: Arc::new(Meter::default()),
             cache: Arc::new(BlockCache::new(options.cache_bytes)),
+            disk: None,
             roots: RwLock::new(Roots::default()),
             options: Arc::new(options),
         }
+    }
+
+    /// Keeps what is read of objects that are not local in the folder `path`, at most `bytes` bytes.
+    ///
+    /// # Errors
+    /// `Unavailable` when the folder cannot be made or listed.
+    pub fn with_disk_cache(self, path: &std::path::Path, bytes: u64) -> Result<Self> {
+        Ok(Self { disk: Some(Arc::new(DiskCache::open(path, bytes)?)), ..self })
+    }
+
+    /// What the disk cache has done, when there is one.
+    pub fn disk_counts(&self) -> Option<DiskCounts> {
+        self.disk.as_ref().map(|disk| disk.counts())
+    }
+
+    /// A local file is as near as the cache.
+    fn disk_for(&self, kind: StorageKind) -> Option<Arc<DiskCache>> {
+        self.disk.as_ref().filter(|_| kind != StorageKind::Local).map(Arc::clone)
     }
 
     /// Allows everything below `root_url`: `s3://bucket[/prefix]`, `file:///folder` or a local path.
@@ -213,6 +236,7 @@ impl Storages {
             store: Arc::clone(&root.store) as Arc<dyn ObjectStore>,
             path: joined(&Path::ROOT, below)?,
             url: parsed.to_url()?,
+            kind: root.public.kind,
         })
     }
 
@@ -278,12 +302,13 @@ impl Storages {
     /// # Errors
     /// As [`Self::resolve`].
     pub async fn open(&self, identity: ObjectIdentity) -> Result<Arc<dyn RangeReader>> {
-        let Location { store, path, .. } = self.resolve(&identity.url)?;
+        let Location { store, path, kind, .. } = self.resolve(&identity.url)?;
         Ok(Arc::new(PinnedObject {
             identity: Arc::new(identity),
             store,
             path,
             cache: Arc::clone(&self.cache),
+            disk: self.disk_for(kind),
             options: Arc::clone(&self.options),
         }))
     }
@@ -305,10 +330,11 @@ impl Storages {
         let Location { url, .. } = self.resolve(url)?;
         let mut objects = HashMap::with_capacity(files.len());
         for file in files {
-            let Location { store, path, url, .. } = self.resolve(&join_url(&url, &file.path)?)?;
+            let Location { store, path, url, kind, .. } = self.resolve(&join_url(&url, &file.path)?)?;
             let identity = ObjectIdentity { url, etag: file.etag.clone(), version: None, size: file.size };
             let (cache, options) = (Arc::clone(&self.cache), Arc::clone(&self.options));
-            let object = PinnedObject { identity: Arc::new(identity), store, path, cache, options };
+            let disk = self.disk_for(kind);
+            let object = PinnedObject { identity: Arc::new(identity), store, path, cache, disk, options };
             objects.insert(file.path.clone(), object);
         }
         Ok(Arc::new(PinnedFolder { url, objects }))
