@@ -12,6 +12,10 @@ use crate::plan::requests::Merging;
 /// Bytes that one permit of the memory budget stands for.
 const PERMIT_BYTES: u64 = 1024;
 
+/// Decoded chunks that other reads make and that are not taken yet, as a part of the memory budget and
+/// beside it.
+const WAITS_PART: u64 = 16;
+
 /// Work on fewer bytes is done at once: handing it to the pool would take longer.
 const POOLED_BYTES: u64 = 256 << 10;
 
@@ -26,6 +30,8 @@ pub struct ReadContext {
     /// Bytes being fetched or waiting to be decoded, in the same permits.
     fetches: Arc<Semaphore>,
     fetches_bytes: u64,
+    /// Bytes of decoded chunks that reads take from other reads, in the same permits.
+    waits: Arc<Semaphore>,
     /// Both together.
     memory_bytes: u64,
     memory_wait: Duration,
@@ -66,6 +72,7 @@ impl ReadContext {
             windows_bytes,
             fetches: Arc::new(Semaphore::new(permits(fetches_bytes) as usize)),
             fetches_bytes,
+            waits: Arc::new(Semaphore::new(permits(memory_bytes / WAITS_PART) as usize)),
             memory_bytes,
             memory_wait,
             chunks: Arc::new(ChunkCache::new(0)),
@@ -131,6 +138,12 @@ impl ReadContext {
     pub async fn fetching(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.fetches).acquire_many_owned(permits(bytes.min(self.fetches_bytes))).await;
         permit.map_err(|error| Error::internal("memory budget closed").with_source(error))
+    }
+
+    /// Room for a decoded chunk of `bytes` bytes that another read makes, if there is some now. Never waits:
+    /// who finds no room reads the chunk as well.
+    pub fn waiting(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.waits).try_acquire_many_owned(permits(bytes)).ok()
     }
 
     /// Refuses what is decoded as one and does not fit the memory budget.

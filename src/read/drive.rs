@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 use futures::future::try_join_all;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::array::Caching;
 use super::chunk_cache::{Decoded, DecodedKey, chunk_key};
@@ -31,7 +32,7 @@ struct Claims {
     kept: Vec<(usize, Arc<Elements>)>,
     fetched: Vec<usize>,
     loads: Loads,
-    waits: Vec<(usize, Wait<Decoded>)>,
+    waits: Vec<(usize, Wait<Decoded>, OwnedSemaphorePermit)>,
 }
 
 /// Fills the output of `job`.
@@ -64,7 +65,7 @@ pub(super) async fn drive(context: ReadContext, hierarchy: Hierarchy, job: Arc<J
             fetch_all(&context, &hierarchy, &job, &requests, loads).await?;
         }
         wanted.clear();
-        for (task, wait) in waits {
+        for (task, wait, _room) in waits {
             match wait.value().await {
                 Some(Decoded::Chunk(elements)) => {
                     let placing = Arc::clone(&job);
@@ -94,7 +95,10 @@ fn claim(context: &ReadContext, job: &Job, wanted: &[usize]) -> Claims {
         match context.chunks.claim(chunk_key(name, &task.position), worth) {
             Claim::Kept(Decoded::Chunk(elements)) => claims.kept.push((*index, elements)),
             Claim::Kept(Decoded::Column(_)) => claims.fetched.push(*index),
-            Claim::Others(wait) => claims.waits.push((*index, wait)),
+            Claim::Others(wait) => match context.waiting(job.node.chunk_bytes()) {
+                Some(room) => claims.waits.push((*index, wait, room)),
+                None => claims.fetched.push(*index),
+            },
             Claim::Mine(load) => {
                 claims.fetched.push(*index);
                 claims.loads.insert(*index, load);
