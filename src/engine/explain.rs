@@ -33,6 +33,7 @@ impl Slice {
                     "bytes": if totals.unknown_bytes { Value::Null } else { json!(totals.bytes) },
                     "chunks": totals.chunks,
                     "windows": totals.windows,
+                    "merge_gap": self.context.merging.gap,
                     "ranges_listed": totals.ranges.len(),
                     "ranges": totals.ranges,
                 })

@@ -64,7 +64,8 @@ impl Engine {
 
     async fn prepare_hierarchy(&self, request: &SliceRequest, artifact: Artifact) -> Result<Slice> {
         let open = self.hierarchy(&artifact).await?;
-        let resolved = hierarchy::resolve_request(&self.context, &open, request).await;
+        let context = self.context_at(&artifact.url);
+        let resolved = hierarchy::resolve_request(&context, &open, request).await;
         let resolved = resolved.with_context(|| format!("artifact '{}'", artifact.key))?;
         let known = |shape: &[u64]| shape.iter().copied().map(Some).collect();
         Ok(Slice {
@@ -74,7 +75,7 @@ impl Engine {
             shape_after: known(&resolved.shape_after),
             sources: vec![artifact],
             collection: None,
-            context: self.context.clone(),
+            context,
             answer: Answer::Windowed(resolved.answer),
         })
     }

@@ -37,6 +37,15 @@ impl Hierarchy {
         }
     }
 
+    /// What the contents are known by, the same only for the same bytes; none when they may change under
+    /// the same name (a zarr store of more objects than a registration pins).
+    pub fn identity(&self) -> Option<String> {
+        match self {
+            Self::Hdf5(file) => Some(file.reader().identity().index_key()),
+            Self::Zarr(store) => store.identity().map(str::to_owned),
+        }
+    }
+
     /// Where the chunks at `positions` of the array at `path` lie, in the same order.
     ///
     /// # Errors

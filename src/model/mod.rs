@@ -9,6 +9,7 @@ pub mod index_join;
 pub mod index_store;
 pub mod request;
 pub mod selection;
+pub mod shared_cache;
 pub mod swap;
 pub mod time;
 pub mod tree;

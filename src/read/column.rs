@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, NullArray, PrimitiveArray};
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{
     ArrowDictionaryKeyType, ArrowNativeType, DataType as ArrowType, Field, Int8Type, Int16Type, Int32Type, Int64Type,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -14,9 +14,10 @@ use tokio::sync::OnceCell;
 
 use super::array::{ArrayValues, Caching, Values, read_array, read_transposed};
 use super::context::ReadContext;
+use super::convert::converted;
 use super::field::{arrow_type, element_field};
 use super::lists::heap_bytes;
-use super::to_arrow::{Source, arrow_error, fixed_size_list_of, list_size, strided, to_arrow_within};
+use super::to_arrow::{arrow_error, fixed_size_list_of, list_size, strided};
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
 use crate::format::anndata::meaning::Column;
@@ -267,7 +268,9 @@ impl<'a> Read<'a> {
                 Column::Categorical { codes, categories, .. } => {
                     let categories_of = dictionary.get_or_try_init(|| self.categories(categories));
                     let (codes, categories_of) = tokio::try_join!(self.column(codes, dictionary), categories_of)?;
-                    encoded(&codes, categories_of).with_context(|| format!("categorical of '{categories}'"))
+                    let (bytes, categories_of) = (codes.get_array_memory_size() as u64, Arc::clone(categories_of));
+                    let encoding = self.context.compute(bytes, move || encoded(&codes, &categories_of));
+                    encoding.await.with_context(|| format!("categorical of '{categories}'"))
                 }
             }
         }
@@ -294,12 +297,7 @@ impl<'a> Read<'a> {
             Values::Fixed(buffer) if buffer.is_empty() && data_type.item_size() > 0 => 0,
             _ => count,
         };
-        self.array(data_type, values.values, count).await
-    }
-
-    async fn array(&self, data_type: &DataType, values: Values, count: usize) -> Result<ArrayRef> {
-        let source = Source { hierarchy: self.hierarchy, context: Some(self.context) };
-        to_arrow_within(source, data_type, values, count, 0).await
+        converted(self.context, self.hierarchy, data_type, values.values, count).await
     }
 
     async fn field(&self, values: ArrayValues, path: &str, name: &str) -> Result<ArrayRef> {
@@ -316,7 +314,7 @@ impl<'a> Read<'a> {
         {
             return self.sub_arrays(part, element, dimensions, count).await;
         }
-        self.array(&field.data_type, Values::Fixed(part), count).await
+        converted(self.context, self.hierarchy, &field.data_type, Values::Fixed(part), count).await
     }
 
     /// The selected part of each row's sub-array.
@@ -339,7 +337,7 @@ impl<'a> Read<'a> {
             let target = (gathered.as_slice_mut(), shape.as_slice());
             super::scatter::copy_elements((part.as_slice(), &source), target, &runs, item)?;
         }
-        self.array(element, Values::Fixed(gathered), total).await
+        converted(self.context, self.hierarchy, element, Values::Fixed(gathered), total).await
     }
 
     async fn categories(&self, path: &str) -> Result<ArrayRef> {
@@ -394,20 +392,19 @@ fn dictionary<T: ArrowDictionaryKeyType>(codes: &ArrayRef, categories: &ArrayRef
     let codes = codes.as_any().downcast_ref::<PrimitiveArray<T>>();
     let codes = codes.ok_or_else(|| Error::internal("codes have another type than they say"))?;
     let zero = T::Native::default();
-    let mut valid = Vec::with_capacity(codes.len());
-    for code in codes.values() {
-        let is_null = *code < zero;
-        let known = code.to_usize().is_some_and(|code| code < categories.len());
-        if !is_null && !known {
-            return Err(Error::data_loss(format!("code {code:?} has no category, there are {}", categories.len())));
-        }
-        valid.push(!is_null);
+    let values = codes.values();
+    let is_known = |code: &T::Native| code.to_usize().is_some_and(|code| code < categories.len());
+    if let Some(code) = values.iter().find(|code| **code >= zero && !is_known(code)) {
+        return Err(Error::data_loss(format!("code {code:?} has no category, there are {}", categories.len())));
     }
-    let nulls = NullBuffer::from(valid);
-    // A null's key is not looked at, but readers check that it is within the dictionary.
-    let keys: Vec<T::Native> = codes.values().iter().map(|code| if *code < zero { zero } else { *code }).collect();
-    let nulls = (nulls.null_count() > 0).then_some(nulls);
-    let keys = PrimitiveArray::<T>::new(keys.into(), nulls);
+    let keys = if values.iter().any(|code| *code < zero) {
+        let nulls = NullBuffer::new(BooleanBuffer::collect_bool(values.len(), |row| values[row] >= zero));
+        // A null's key is not looked at, but readers check that it is within the dictionary.
+        let keys: Vec<T::Native> = values.iter().map(|code| if *code < zero { zero } else { *code }).collect();
+        PrimitiveArray::<T>::new(keys.into(), Some(nulls))
+    } else {
+        codes.clone()
+    };
     let array = DictionaryArray::<T>::try_new(keys, Arc::clone(categories)).map_err(arrow_error)?;
     Ok(Arc::new(array))
 }

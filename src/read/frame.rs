@@ -57,6 +57,11 @@ impl FrameAnswer {
         Ok(Self { hierarchy, readers, rows, schema, caching })
     }
 
+    /// Whether there are columns of texts.
+    pub fn has_texts(&self) -> bool {
+        self.readers.iter().any(|reader| reader.is_text)
+    }
+
     fn row_bytes(&self) -> u64 {
         self.readers.iter().map(|reader| reader.row_bytes).sum::<u64>().max(1)
     }

@@ -8,11 +8,15 @@
 
 pub mod array;
 pub mod awkward;
+pub mod chunk_cache;
 pub mod column;
 pub mod context;
+mod convert;
 pub mod dense;
+mod drive;
 pub mod field;
 pub mod frame;
+mod job;
 pub mod joined;
 mod lists;
 pub mod memory;

@@ -170,22 +170,24 @@ impl SparseAnswer {
         )?;
         let count = selection[0].len() as usize;
         let data = to_arrow(&self.hierarchy, &data.data_type, data.values, count).await?;
-        Ok((self.checked_indices(indices).await?, data))
+        Ok((self.checked_indices(context, indices).await?, data))
     }
 
     /// Stored indices, none outside their axis.
-    async fn checked_indices(&self, indices: ArrayValues) -> Result<PrimitiveArray<UInt64Type>> {
+    async fn checked_indices(&self, context: &ReadContext, indices: ArrayValues) -> Result<PrimitiveArray<UInt64Type>> {
         let count = indices.shape.iter().product::<u64>() as usize;
         let indices = to_arrow(&self.hierarchy, &indices.data_type, indices.values, count).await?;
-        let indices = as_u64(&indices).with_context(|| format!("indices '{}'", self.sparse.indices()))?;
-        let stored = self.sparse.shape[1 - self.sparse.major];
-        match indices.values().iter().find(|index| **index >= stored) {
-            None => Ok(indices),
-            Some(index) => Err(Error::data_loss(format!(
-                "indices '{}': {index} is outside an axis of length {stored}",
-                self.sparse.indices()
-            ))),
-        }
+        let (path, stored) = (self.sparse.indices(), self.sparse.shape[1 - self.sparse.major]);
+        let check = move || {
+            let indices = as_u64(&indices).with_context(|| format!("indices '{path}'"))?;
+            match indices.values().iter().find(|index| **index >= stored) {
+                None => Ok(indices),
+                Some(index) => {
+                    Err(Error::data_loss(format!("indices '{path}': {index} is outside an axis of length {stored}")))
+                }
+            }
+        };
+        context.compute((count as u64).saturating_mul(8), check).await
     }
 }
 

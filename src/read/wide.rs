@@ -93,7 +93,9 @@ impl Windowed for WideAnswer {
     async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch> {
         let batch = self.rows.read(context, window).await?;
         let count = batch.num_rows();
-        let columns = columns_of(batch.column(0))?;
+        let lists = Arc::clone(batch.column(0));
+        let bytes = lists.get_array_memory_size() as u64;
+        let columns = context.compute(bytes, move || columns_of(&lists)).await?;
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         RecordBatch::try_new_with_options(self.schema(), columns, &options).map_err(arrow_error)
     }

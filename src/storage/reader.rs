@@ -80,6 +80,11 @@ pub trait FolderReader: Debug + Send + Sync {
         Known::Nothing
     }
 
+    /// Whether every object is read in the version that a listing found.
+    fn is_pinned(&self) -> bool {
+        false
+    }
+
     /// The object at `path` below the root, or the given range of it; `None` when there is no such
     /// object. A store error is never taken for a missing object.
     ///

@@ -158,6 +158,10 @@ impl FolderReader for ZipFolder {
         &self.url
     }
 
+    fn is_pinned(&self) -> bool {
+        true
+    }
+
     fn known(&self, path: &str) -> Known {
         self.entry(path).map_or(Known::Absent, |(_, entry)| Known::Size(entry.size))
     }
