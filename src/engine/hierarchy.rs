@@ -6,7 +6,7 @@ use super::axis_table::FrameTable;
 use super::listing;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
-use crate::format::anndata::axes::{Axis, axes_of};
+use crate::format::anndata::axes::{Axis, axes_of, is_part};
 use crate::format::anndata::frame::Frame;
 use crate::format::anndata::is_anndata;
 use crate::format::anndata::legacy::alias;
@@ -101,6 +101,9 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     /// The axes that the node's dimensions follow; none outside AnnData.
     fn axes(&self) -> &'static [Axis] {
+        if is_part(self.hierarchy.tree(), self.node) {
+            return &[];
+        }
         if self.anndata { axes_of(self.node) } else { &[] }
     }
 
@@ -210,7 +213,9 @@ impl Resolver<'_> {
             return Err(Error::unimplemented(format!("squeeze of '{}', which is no plain array", self.node)));
         }
         let trailing = selection.split_off(selection.len().min(1));
-        let rows = self.limited(selection.pop().unwrap_or(AxisSelection::all(1)));
+        // A scalar is one row; a null dataspace has none.
+        let alone = u64::from(!tree.array(column.main_path())?.is_null);
+        let rows = self.limited(selection.pop().unwrap_or(AxisSelection::all(alone)));
         let chunk_shape = &tree.array(column.main_path())?.chunk_shape;
         let chunk_rows = chunk_shape.get(row_axis).copied().unwrap_or(1);
         let kept = |axis: usize| squeezed.get(axis).is_none_or(|squeezed| !squeezed);

@@ -7,7 +7,7 @@ from wire import Client
 class House:
     """A server that may register what lies in `files`, and how to talk to it."""
 
-    def __init__(self, folder, settings=""):
+    def __init__(self, folder, settings="", seconds=60):
         self.files = folder / "files"
         self.files.mkdir(parents=True)
         text = f'allow_register = true\n{settings}\n[[storage]]\nroot = "file://{self.files}"\n'
@@ -15,7 +15,7 @@ class House:
         self.log = folder / "serve.log"
         arguments = ("--config", str(folder / "settings.toml"))
         self.server = stack.Server.start(folder / "registry.db", stack.bare_environment(), self.log, *arguments)
-        self.client = Client(self.server.uri)
+        self.client = Client(self.server.uri, seconds)
 
     def place(self, name):
         """Where the file `name` belongs; its folder is there."""

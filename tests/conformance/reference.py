@@ -69,15 +69,19 @@ def dataset(item):
     shape = item.shape
     if shape is None:
         return Found("array", None, item.dtype, None)
+    try:
+        dtype = item.dtype
+    except TypeError as error:  # HDF5's own times, which NumPy has no type for
+        return Found("array", shape, None, error)
     kind = item.id.get_type()
     padding = kind.get_strpad() if isinstance(kind, h5py.h5t.TypeStringID) and not kind.is_variable_str() else None
     try:
         values = item[()]
     except (OSError, TypeError, ValueError) as error:
-        return Found("array", shape, item.dtype, error)
-    if h5py.check_ref_dtype(item.dtype) is h5py.Reference:
+        return Found("array", shape, dtype, error)
+    if h5py.check_ref_dtype(dtype) is h5py.Reference:
         values = numpy.array([item.file[to].name if to else None for to in numpy.ravel(values)], object).reshape(shape)
-    return Found("array", shape, item.dtype, values, padding == h5py.h5t.STR_SPACEPAD)
+    return Found("array", shape, dtype, values, padding == h5py.h5t.STR_SPACEPAD)
 
 
 def zarr_nodes(path):
@@ -108,6 +112,8 @@ def zarr_array(node):
 
 def type_name(dtype):
     """The name of a dtype in the words of listings, or None where they have no fixed word yet."""
+    if dtype is None:
+        return None
     if dtype.names is not None:
         fields = [type_name(dtype[name]) for name in dtype.names]
         named = [f"{name}: {field}" for name, field in zip(dtype.names, fields, strict=True)]

@@ -58,7 +58,7 @@ def refused():
     for inner in ("blosclz", "lz4", "lz4hc", "zlib", "zstd"):
         yield f"blosc2 {inner}", hdf5plugin.Blosc2(cname=inner, clevel=5, filters=hdf5plugin.Blosc2.SHUFFLE), "blosc2"
     yield "zfp", hdf5plugin.Zfp(reversible=True), "zfp"
-    yield "sz3", hdf5plugin.SZ3(absolute=0.01), "(?i)sz3"
+    yield "sz3", hdf5plugin.SZ3(absolute=0.01), "sz3"
 
 
 def cases():
@@ -66,7 +66,9 @@ def cases():
         path = f"hdf5plugin/{name.replace(', ', '_').replace(' ', '_')}.h5"
         version = "libver earliest" if "lz4" in name else "libver latest"
         file = writer(version.split()[1], filtered(filters, texts="blosc" not in name))
-        yield Case(path, "h5py + hdf5plugin", version, name, file)
+        # The filter skipped every chunk of texts as it knows no size of them; it is refused all the same.
+        skipped = {"texts": "filter bitshuffle"} if name in ("bitshuffle, none", "bitshuffle, lz4") else {}
+        yield Case(path, "h5py + hdf5plugin", version, name, file, refused=skipped)
     for name, filters, words in refused():
         path = f"hdf5plugin/{name.replace(' ', '_')}.h5"
         file = writer("latest", filtered(filters, lossy="blosc" not in name, texts=False))

@@ -105,9 +105,8 @@ def cases():
     yield Case("loom/old.loom", "h5py, as loompy 2", "Loom 2", "matrix, attributes", loom_1)
     yield Case("10x/version3.h5", "h5py, as Cell Ranger 3", "10x v3", "matrix, barcodes, features", ten_x_3)
     yield Case("10x/version2.h5", "h5py, as Cell Ranger 2", "10x v2", "a group for a genome", ten_x_2)
-    questions = {"mod/*/uns/*": "(?i)nothing|not supported"}
-    yield Case("mudata/two.h5mu", "mudata 0.3", "h5mu", "two modalities", muon_hdf5, open_question=questions)
-    yield Case("mudata/two.zarr", "mudata 0.3", "zarr", "two modalities", muon_zarr, open_question=questions)
+    yield Case("mudata/two.h5mu", "mudata 0.3", "h5mu", "two modalities", muon_hdf5)
+    yield Case("mudata/two.zarr", "mudata 0.3", "zarr", "two modalities", muon_zarr)
     yield Case("spatialdata/one.zarr", "zarr-python + anndata", "SpatialData", "a table and an image", spatial)
     holds = "a sparse matrix in a plain file"
     yield Case("anndata/sparse_inside.h5", "anndata 0.12", "HDF5", holds, sparse_in_a_file)

@@ -172,13 +172,6 @@ def old_fill_values(path):
             document.write_text(json.dumps(content))
 
 
-def without_root(path):
-    """Arrays below a folder that has no metadata of its own group, as zarr v2 writers sometimes leave it."""
-    group = zarr.open_group(path, mode="w", zarr_format=2)
-    add(group, "inner/values", smooth((5, 4)), (2, 2))
-    (path / "inner" / ".zgroup").unlink(missing_ok=True)
-
-
 CONTENTS = {
     "types": ("every number type and byte order, bool, fixed and variable texts", types),
     "fill_values": ("fill values of every type, chunks never written", fill_values),
@@ -219,8 +212,6 @@ def cases():
     yield Case("zarr3/shards_walked.zarr", "zarr-python", "zarr v3, not consolidated", "shards of each form", grouped(shards, 3, False))
     holds = "fill values null and 0, no separator named"
     yield Case("zarr2/old_fill_values.zarr", "zarr-python, metadata changed", "zarr v2", holds, old_fill_values)
-    holds = "a folder without its own metadata"
-    yield Case("zarr2/without_root.zarr", "zarr-python, metadata changed", "zarr v2", holds, without_root)
 
 
 CASES = list(cases())
