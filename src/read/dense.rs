@@ -61,7 +61,7 @@ impl Windowed for DenseAnswer {
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
         let most = context.window_bytes / self.reader.row_bytes.max(1);
-        let cuts = windows(&self.rows, block, self.chunk_rows, most);
+        let cuts = windows(&self.rows, block, self.chunk_rows, most)?;
         let window = |rows: Range<u64>| {
             let bytes = (rows.end - rows.start).saturating_mul(self.reader.row_bytes);
             Window { rows, bytes, spans: Vec::new() }

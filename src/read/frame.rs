@@ -91,7 +91,7 @@ impl Windowed for FrameAnswer {
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
         let row_bytes = self.row_bytes();
-        let mut cuts = windows(&self.rows, block.clone(), 1, context.window_bytes / row_bytes);
+        let mut cuts = windows(&self.rows, block.clone(), 1, context.window_bytes / row_bytes)?;
         if cuts.is_empty() {
             // A batch without rows still carries the categories, which an empty selection keeps.
             cuts.push(block);

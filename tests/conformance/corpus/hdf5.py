@@ -167,7 +167,7 @@ def write_filters(file):
 def write_groups(file):
     """Groups large and deep, tracked order, many attributes, links of each kind, names of each kind."""
     large = file.create_group("large")
-    for position in range(300):
+    for position in range(100):
         large[f"member {position}"] = position
     tracked = file.create_group("tracked", track_order=True)
     for name in ("z", "a", "m"):
@@ -227,6 +227,8 @@ def writer(version, write, **options):
 def cases():
     for version in VERSIONS:
         for content, (holds, write) in CONTENTS.items():
+            if version in ("v112", "v200") and content in ("numbers", "records"):
+                continue  # types look as in the version before
             refused = NOT_LINKED if content == "groups" else {}
             name = f"h5py/{version}/{content}.h5"
             yield Case(name, "h5py", f"libver {version}", holds, writer(version, write), refused)
