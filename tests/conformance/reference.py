@@ -17,6 +17,9 @@ import zarr
 from zarr.storage import ZipStore
 
 
+ANY = object()
+
+
 @dataclass
 class Found:
     """A node as the reference reader sees it. `dtype` is h5py's or numpy's; `kind` is group, array or unreadable."""
@@ -27,6 +30,8 @@ class Found:
     values: Any = None
     padding: Any = None
     """Of fixed-length texts: whether HDF5 pads them with spaces."""
+    attributes: Any = None
+    """Attributes by name; those that are no number, text or flag have the value `ANY`."""
 
 
 def stored_nodes(path):
@@ -48,10 +53,11 @@ def walk(group, path, above, nodes):
         if child is None or isinstance(child, h5py.Datatype) or address in above:
             nodes[where] = Found("unreadable")
         elif isinstance(child, h5py.Group):
-            nodes[where] = Found("group")
+            nodes[where] = Found("group", attributes=attributes(child))
             walk(child, where, [*above, address], nodes)
         else:
             nodes[where] = dataset(child)
+            nodes[where].attributes = attributes(child)
 
 
 def member(group, name):
@@ -62,6 +68,21 @@ def member(group, name):
         return group[name]
     except (KeyError, RuntimeError, OSError):
         return None
+
+
+def attributes(item):
+    """The attributes of an HDF5 object: numbers, texts and flags with their values."""
+    found = {}
+    for name in item.attrs:
+        kind = item.attrs.get_id(name).get_type()
+        plain = isinstance(kind, h5py.h5t.TypeIntegerID | h5py.h5t.TypeFloatID | h5py.h5t.TypeStringID)
+        value = item.attrs[name] if plain else ANY
+        if isinstance(value, numpy.generic) and numpy.isfinite(value if value.dtype.kind in "iuf" else 0):
+            value = value.item()
+        found[name] = value.decode() if isinstance(value, bytes) else value
+        if not isinstance(found[name], str | int | float):
+            found[name] = ANY
+    return found
 
 
 def dataset(item):
@@ -106,8 +127,8 @@ def is_group(path):
 def zarr_array(node):
     """A zarr node with all its elements."""
     if isinstance(node, zarr.Group):
-        return Found("group")
-    return Found("array", node.shape, node.dtype, node[...])
+        return Found("group", attributes=node.attrs.asdict())
+    return Found("array", node.shape, node.dtype, node[...], attributes=node.attrs.asdict())
 
 
 def type_name(dtype):

@@ -3,11 +3,15 @@
 The summary holds nothing that changes from run to run or from machine to machine: no times and no counts of nodes.
 """
 
-import re
 from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 DOCUMENT = Path(__file__).resolve().parents[2] / "docs" / "formats.md"
+TITLE = """## What is compared
+
+`tests/conformance` makes these files and compares every node, element by element, with h5py, anndata and zarr-python: whole,
+by slices and by composed selections. `make test` does; `CONFORMANCE_WRITE=1` writes this table anew."""
 BEGIN, END = "<!-- conformance:begin -->", "<!-- conformance:end -->"
 
 
@@ -23,19 +27,14 @@ class Outcome:
     """Message of the refusal by node; of the whole file under its name."""
 
     def words(self):
-        """`read`, or what of it is refused."""
-        reasons = sorted({reason(message) for message in self.refused.values()})
-        if not reasons:
+        """`read`, `refused`, or which nodes of it are refused."""
+        if not self.refused:
             return "read"
-        return f"{'read, but ' if self.answers else ''}refused: {'; '.join(reasons)}"
-
-
-def reason(message):
-    """A refusal without what names one node or one size."""
-    text = re.split(r"\. (?:Detail|gRPC)|, with message: ", message.splitlines()[0])
-    text = next((part for part in text if "Flight returned" not in part), message)
-    text = re.sub(r"^(?:array|dataset|node|column|chunk of)?\s*'[^']*'(?:: | has | is )?(?:the |element )?", "", text)
-    return text.removeprefix("of ").rstrip(".")
+        if not self.answers:
+            return "refused"
+        patterns = [*self.case.refused, *self.case.open_question]
+        fitting = [pattern for pattern in patterns if any(fnmatchcase(node, pattern) for node in self.refused)]
+        return f"read, but for {', '.join(f'`{pattern}`' for pattern in fitting)}"
 
 
 class Table:
@@ -54,20 +53,24 @@ class Table:
         for name, outcome in self.outcomes.items():
             case = outcome.case
             counted = f"{outcome.nodes} nodes, {outcome.answers} answers, {outcome.elements} elements"
-            yield f"{name} | {case.writer} | {case.version} | {case.holds} | {counted} | {outcome.words()}"
+            reasons = sorted(set(outcome.refused.values()))
+            yield " | ".join((name, case.writer, case.version, case.holds, counted, outcome.words(), *reasons))
 
     def summary(self):
-        """The Markdown table: files of one writer, one content and one outcome in one row."""
-        rows = {}
+        """The Markdown table: files of one writer, the same versions and one outcome in one row."""
+        versions = {}
         for outcome in self.outcomes.values():
             case = outcome.case
-            rows.setdefault((case.writer, case.holds, outcome.words()), []).append(case.version)
+            versions.setdefault((case.writer, case.holds, outcome.words()), []).append(case.version)
+        rows = {}
+        for (writer, holds, words), found in versions.items():
+            rows.setdefault((writer, joined(found), words), []).append(holds)
         yield f"{len(self.outcomes)} files:"
         yield ""
         yield "| writer | versions | types, layouts, filters | outcome |"
         yield "| --- | --- | --- | --- |"
-        for (writer, holds, words), versions in rows.items():
-            yield "| " + " | ".join(escaped(cell) for cell in (writer, joined(versions), holds, words)) + " |"
+        for (writer, found, words), holds in rows.items():
+            yield "| " + " | ".join(escaped(cell) for cell in (writer, found, "; ".join(holds), words)) + " |"
 
 
 def joined(versions):
@@ -94,4 +97,4 @@ def write(lines):
         before, after = text.split(BEGIN)[0], text.split(END)[1]
         DOCUMENT.write_text(before + content + after)
     else:
-        DOCUMENT.write_text(f"{text.rstrip()}\n\n## What is compared\n\n{content}\n")
+        DOCUMENT.write_text(f"{text.rstrip()}\n\n{TITLE}\n\n{content}\n")

@@ -18,7 +18,7 @@ import scipy.sparse
 from . import table as tables
 from .compare import same_elements, same_meaning
 from .corpus import CASES
-from .reference import anndata_nodes, count, stored_nodes, type_name
+from .reference import ANY, anndata_nodes, count, stored_nodes, type_name
 from .selections import axis, random_slice, spelled
 
 # Compound datasets of anndata 0.6 that are tables and groups of AnnData's view; the neighbour graphs that anndata
@@ -82,10 +82,21 @@ def same_listing(case, tree, stored):
         if listed is None or case.question(node) or case.refusal(node):
             continue
         assert listed["kind"] == found.kind, f"{node}: {listed}"
+        same_attributes(node, listed, found)
         if found.kind == "array":
             assert listed["shape"] == list(found.shape or ()), f"{node}: {listed}"
             name = type_name(found.dtype)
             assert name in (None, listed["dtype"]), f"{node}: expected {name}, found {listed['dtype']}"
+
+
+def same_attributes(node, listed, found):
+    """The server lists every attribute, and those that JSON has a word for with their values."""
+    if found.attributes is None:
+        return
+    assert set(listed["attributes"]) == set(found.attributes), f"attributes of {node}"
+    for name, value in found.attributes.items():
+        if value is not ANY:
+            assert listed["attributes"][name] == value, f"attribute '{name}' of {node}"
 
 
 def compare(case, node, outcome, check):
