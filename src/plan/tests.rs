@@ -240,7 +240,8 @@ fn an_enormous_axis_is_refused_and_not_planned_without_end() {
     assert!(error.message().contains(&rows.to_string()), "{error}");
     let few = windows(&AxisSelection::all(rows), rows - 3000..rows, 8, 1000).unwrap();
     assert_eq!(few.first().map(|window| window.start), Some(rows - 3000));
-    let error = tasks(&node(&[1, rows], &[1, 1], false), &[AxisSelection::all(1), AxisSelection::all(rows)]).unwrap_err();
+    let error =
+        tasks(&node(&[1, rows], &[1, 1], false), &[AxisSelection::all(1), AxisSelection::all(rows)]).unwrap_err();
     assert_eq!(error.kind(), Kind::ResourceExhausted);
 }
 

@@ -16,12 +16,7 @@ pub const MAX_WINDOWS: u64 = 1 << 20;
 /// # Errors
 /// `ResourceExhausted` for more than [`MAX_WINDOWS`]: the number of rows is what a file says, and a
 /// damaged one says anything.
-pub fn windows(
-    selection: &AxisSelection,
-    rows: Range<u64>,
-    chunk_rows: u64,
-    most: u64,
-) -> Result<Vec<Range<u64>>> {
+pub fn windows(selection: &AxisSelection, rows: Range<u64>, chunk_rows: u64, most: u64) -> Result<Vec<Range<u64>>> {
     let most = most.max(1);
     let chunk_rows = chunk_rows.max(1);
     let end = rows.end.min(selection.len());

@@ -21,6 +21,7 @@ from .corpus.case import numbers, smooth, texts
 from .corpus.hdf5 import open_new
 
 GUARDED_FILTERS = (1, 3, 307)  # deflate, fletcher32, bzip2
+GUARDED_CODECS = ("crc32c", "gzip", "zlib", "bz2", "fletcher32")
 
 
 @dataclass
@@ -168,7 +169,6 @@ def hdf5_extents(path):
         for name, node in arrays:
             properties = node.id.get_create_plist()
             filters = [properties.get_filter(position)[0] for position in range(properties.get_nfilters())]
-            # Elements that are references into heaps are decided by the heaps too, which have no checksum.
             guarded = any(filter in GUARDED_FILTERS for filter in filters)
             if node.chunks:
                 chunks = []
@@ -190,12 +190,14 @@ def zarr_extents(path):
 
 
 def guarded_codecs(array):
-    """Whether a checksum is computed over every byte of a chunk, or over what it decodes to."""
-    words = str(array.metadata.to_dict())
-    if "sharding" in words:  # the index has a checksum, the inner chunks may have one
-        return any(codec in words.split("index_codecs")[0] + words.split("index_location")[-1] for codec in ("crc32c", "gzip"))
-    checked = any(codec in words for codec in ("crc32c", "gzip", "zlib", "bz2", "fletcher32", "'checksum': True"))
-    return checked and "blosc" not in words.replace("blosc_crc32c", "") or "crc32c" in words
+    """Whether one of an array's codecs (of a shard: of its inner chunks) has a checksum; a shard's index has one too."""
+    if array.metadata.zarr_format == 2:
+        codecs = [codec.get_config() for codec in (array.metadata.compressor, *(array.metadata.filters or ())) if codec]
+        return any(codec["id"] in GUARDED_CODECS or codec.get("checksum") for codec in codecs)
+    codecs = array.metadata.to_dict()["codecs"]
+    if codecs[0]["name"] == "sharding_indexed":
+        codecs = codecs[0]["configuration"]["codecs"]
+    return any(codec["name"] in GUARDED_CODECS or codec.get("configuration", {}).get("checksum") for codec in codecs)
 
 
 def changed_copy(chance, original, copy, found):
@@ -217,8 +219,9 @@ def changed_copy(chance, original, copy, found):
             file = chance.choice(files)
             offset = chance.randrange(file.stat().st_size)
         places.append((str(file.relative_to(copy)) if file != copy else "", offset))
-    before = {place: flip(chance, copy / place[0] if place[0] else copy, place[1]) for place in places}
-    return sorted(before)
+    for path, offset in places:
+        flip(chance, copy / path if path else copy, offset)
+    return sorted(set(places))
 
 
 def flip(chance, file, offset):
@@ -228,7 +231,6 @@ def flip(chance, file, offset):
         old = stream.read(1)[0]
         stream.seek(offset)
         stream.write(bytes([old ^ chance.randint(1, 255)]))
-    return old
 
 
 def may_differ(subject, places, node):
