@@ -159,7 +159,8 @@ def subjects():
 
 def extents(path):
     """Where the elements of each array lie in a file; everything else is metadata."""
-    return list(zarr_extents(path) if path.is_dir() else hdf5_extents(path))
+    found = zarr_extents(path) if path.is_dir() else hdf5_extents(path)
+    return sorted(found, key=lambda extent: (extent.path, extent.start))
 
 
 def hdf5_extents(path):

@@ -75,17 +75,19 @@ def look(house, key, arrays):
     return {name: read(house, key, name, found) for name, found in arrays.items()}
 
 
-@pytest.mark.parametrize("libver", ["earliest", "latest"])
-def test_an_enormous_array(house, libver):
+def test_an_enormous_array(house):
     """A file of some kilobytes may hold an array of petabytes: the whole is refused at once, parts are served."""
-    key, rows = f"enormous_{libver}.h5", 2**58
-    with h5py.File(house.place(key), "w", libver=libver) as file:
+    key, rows = "enormous.h5", 2**58
+    with h5py.File(house.place(key), "w") as file:
         written = file.create_dataset("tall", (rows, 9), "i4", chunks=(8, 4), maxshape=(None, 9), fillvalue=7)
         written[rows - 8 :] = 3
         file.create_dataset("wide", (9, rows), "i4", chunks=(4, 8), maxshape=(9, None), fillvalue=7)[:, -8:] = 3
     house.register(key)
-    for node in ("tall", "wide"):
-        with pytest.raises(pyarrow.ArrowInvalid, match="select fewer rows|memory|elements|chunks|budget"):
+    for node, error, words in (
+        ("tall", pyarrow.ArrowInvalid, "select fewer rows"),
+        ("wide", NotImplementedError, "more than 2.31 elements"),
+    ):
+        with pytest.raises(error, match=words):
             house.client.direct({"key": key, "node": node})
     found = house.client.direct({"key": key, "node": "tall", "slice": f"{rows - 10}:"})
     assert decode.array(found).tolist() == [[7] * 9] * 2 + [[3] * 9] * 8
