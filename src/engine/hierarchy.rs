@@ -7,7 +7,7 @@ use super::listing;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
 use crate::format::anndata::awkward::Awkward;
-use crate::format::anndata::axes::Axis;
+use crate::format::anndata::axes::{Axis, is_part};
 use crate::format::anndata::frame::Frame;
 use crate::format::anndata::meaning::{Column, Meaning, Sparse};
 use crate::format::anndata::view::{View, meaning_in};
@@ -104,6 +104,9 @@ struct Resolver<'a> {
 impl Resolver<'_> {
     /// The axes that the node's dimensions follow; none outside AnnData.
     fn axes(&self) -> &'static [Axis] {
+        if is_part(self.hierarchy.tree(), self.node) {
+            return &[];
+        }
         self.view.as_ref().map_or(&[], |view| view.axes(self.node))
     }
 

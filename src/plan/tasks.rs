@@ -48,7 +48,7 @@ pub fn tasks(node: &ArrayNode, selection: &[AxisSelection]) -> Result<Vec<ChunkT
     let mut axes = Vec::with_capacity(selection.len());
     for (axis, (positions, length)) in selection.iter().zip(&node.shape).enumerate() {
         positions.check(*length).map_err(|error| error.context(format!("axis {axis}")))?;
-        axes.push(chunks_of_axis(positions, node.chunk_shape[axis].max(1)));
+        axes.push(chunks_of_axis(positions, node.chunk_shape[axis].max(1))?);
     }
     if node.is_null || selection.iter().any(AxisSelection::is_empty) {
         return Ok(Vec::new());
@@ -60,7 +60,7 @@ pub fn tasks(node: &ArrayNode, selection: &[AxisSelection]) -> Result<Vec<ChunkT
     }
     let count = axes.iter().try_fold(1_usize, |total, axis| total.checked_mul(axis.len()));
     if count.is_none_or(|count| count > MAX_TASKS) {
-        return Err(Error::resource_exhausted(format!("the slice touches more than {MAX_TASKS} chunks at once")));
+        return Err(too_many());
     }
     Ok(product(&axes))
 }
@@ -79,12 +79,22 @@ struct AxisPart {
     runs: Vec<Run>,
 }
 
-/// Runs of `selection` cut at chunk borders and gathered per chunk, chunks ascending.
-fn chunks_of_axis(selection: &AxisSelection, chunk_length: u64) -> Vec<AxisPart> {
+fn too_many() -> Error {
+    Error::resource_exhausted(format!("the slice touches more than {MAX_TASKS} chunks at once"))
+}
+
+/// Runs of `selection` cut at chunk borders and gathered per chunk, chunks ascending. The length of an
+/// axis is what a file says, so that no more than [`MAX_TASKS`] parts are gathered of one.
+fn chunks_of_axis(selection: &AxisSelection, chunk_length: u64) -> Result<Vec<AxisPart>> {
+    let mut parts = 0;
     let mut chunks: BTreeMap<u64, Vec<Run>> = BTreeMap::new();
     for run in selection.runs() {
         let (mut start, mut destination, mut left) = (run.start, run.destination, run.count);
         while left > 0 {
+            parts += 1;
+            if parts > MAX_TASKS {
+                return Err(too_many());
+            }
             let chunk = start / chunk_length;
             let local = start % chunk_length;
             let room = match run.step {
@@ -100,7 +110,7 @@ fn chunks_of_axis(selection: &AxisSelection, chunk_length: u64) -> Vec<AxisPart>
             start = start.wrapping_add_signed(run.step.wrapping_mul(count as i64));
         }
     }
-    chunks.into_iter().map(|(chunk, runs)| AxisPart { chunk, rows: None, runs }).collect()
+    Ok(chunks.into_iter().map(|(chunk, runs)| AxisPart { chunk, rows: None, runs }).collect())
 }
 
 /// Splits the rows of partly readable chunks so that each part reads only its own rows.

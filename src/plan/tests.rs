@@ -7,6 +7,7 @@ use std::time::Duration;
 use super::requests::{Merging, requests};
 use super::tasks::tasks;
 use super::window::windows;
+use crate::error::Kind;
 use crate::model::chunk::ChunkLocation;
 use crate::model::data_type::DataType;
 use crate::model::selection::AxisSelection;
@@ -153,7 +154,7 @@ proptest! {
         selection in (1_u64..40).prop_flat_map(selection), chunk in 1_u64..9, most in 1_u64..12
     ) {
         let rows = selection.len();
-        let cuts = windows(&selection, 0..rows, chunk, most);
+        let cuts = windows(&selection, 0..rows, chunk, most).unwrap();
         let mut next = 0;
         for cut in &cuts {
             prop_assert_eq!(cut.start, next);
@@ -231,6 +232,19 @@ proptest! {
             prop_assert_eq!(of_object, expected.into_iter().map(|request| request.range).collect::<Vec<_>>());
         }
     }
+}
+
+#[test]
+fn an_enormous_axis_is_refused_and_not_planned_without_end() {
+    let rows = 1_u64 << 60;
+    let error = windows(&AxisSelection::all(rows), 0..rows, 8, 1000).unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+    assert!(error.message().contains(&rows.to_string()), "{error}");
+    let few = windows(&AxisSelection::all(rows), rows - 3000..rows, 8, 1000).unwrap();
+    assert_eq!(few.first().map(|window| window.start), Some(rows - 3000));
+    let error =
+        tasks(&node(&[1, rows], &[1, 1], false), &[AxisSelection::all(1), AxisSelection::all(rows)]).unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
 }
 
 #[test]

@@ -67,7 +67,7 @@ impl Windowed for DenseAnswer {
             return Ok(lists::windows(context, block, self.reader.row_bytes, &sizes));
         }
         let most = context.window_bytes / self.reader.row_bytes.max(1);
-        let cuts = windows(&self.rows, block, self.chunk_rows, most);
+        let cuts = windows(&self.rows, block, self.chunk_rows, most)?;
         let window = |rows: Range<u64>| {
             let bytes = (rows.end - rows.start).saturating_mul(self.reader.row_bytes);
             Window { rows, bytes, spans: Vec::new() }

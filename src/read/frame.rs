@@ -108,7 +108,7 @@ impl Windowed for FrameAnswer {
             }
             return Ok(lists::windows(context, block, row_bytes, &sizes));
         }
-        let mut cuts = windows(&self.rows, block.clone(), 1, context.window_bytes / row_bytes);
+        let mut cuts = windows(&self.rows, block.clone(), 1, context.window_bytes / row_bytes)?;
         if cuts.is_empty() {
             // A batch without rows still carries the categories, which an empty selection keeps.
             cuts.push(block);

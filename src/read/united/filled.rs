@@ -63,7 +63,7 @@ impl Windowed for FilledAnswer {
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
         let row_bytes = self.row_bytes();
-        let cuts = windows(&AxisSelection::all(self.count), block, 1, context.window_bytes / row_bytes);
+        let cuts = windows(&AxisSelection::all(self.count), block, 1, context.window_bytes / row_bytes)?;
         let window = |rows: Range<u64>| {
             let bytes = (rows.end - rows.start).saturating_mul(row_bytes);
             Window { rows, bytes, spans: Vec::new() }
