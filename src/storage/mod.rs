@@ -27,6 +27,7 @@ mod requests;
 mod resumed_body;
 mod retry;
 mod s3;
+mod siblings;
 mod storages;
 mod watch;
 
@@ -36,6 +37,7 @@ pub use meter::{Meter, MeterSnapshot};
 pub use metered_store::MeteredStore;
 pub use options::{RetryPolicy, StorageOptions};
 pub use pinned_store::PinnedStore;
+pub use siblings::StoredSiblings;
 pub use storages::{ListedFile, Location, StorageKind, StorageRoot, Storages};
 
 #[cfg(test)]
