@@ -97,6 +97,7 @@ impl Config {
             registry: self.registry.clone(),
             storages: self.storages.iter().map(|storage| (storage.root.clone(), storage.options.clone())).collect(),
             limits: self.limits.clone(),
+            hdf5_worker: cfg!(feature = "libhdf5").then(|| std::env::current_exe().ok()).flatten(),
         }
     }
 }

@@ -13,6 +13,9 @@ pub struct EngineOptions {
     pub storages: Vec<(String, BTreeMap<String, String>)>,
     /// Bounds of memory, requests and time.
     pub limits: Limits,
+    /// The program whose command `hdf5-worker` reads virtual HDF5 datasets; none where libhdf5 is not
+    /// built in.
+    pub hdf5_worker: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for EngineOptions {
@@ -25,6 +28,7 @@ impl std::fmt::Debug for EngineOptions {
             .field("registry", &self.registry)
             .field("storages", &storages)
             .field("limits", &self.limits)
+            .field("hdf5_worker", &self.hdf5_worker)
             .finish()
     }
 }
@@ -56,6 +60,12 @@ pub struct Limits {
     pub retry_timeout: Duration,
     /// Time for one try of a request.
     pub request_timeout: Duration,
+    /// Processes that read with libhdf5; 0 means none, virtual datasets are then refused.
+    pub hdf5_workers: u64,
+    /// Address space of one of them.
+    pub hdf5_worker_memory: u64,
+    /// Time for one command to them.
+    pub hdf5_worker_time: Duration,
 }
 
 impl Default for Limits {
@@ -73,6 +83,9 @@ impl Default for Limits {
             retry_max_backoff: Duration::from_secs(5),
             retry_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
+            hdf5_workers: 2,
+            hdf5_worker_memory: 1 << 30,
+            hdf5_worker_time: Duration::from_secs(60),
         }
     }
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 
 use crate::error::Result;
 use crate::model::chunk::{ChunkLocation, ChunkPosition, Elements, TextBuffer};
+use crate::model::data_type::DataType;
 use crate::model::tree::Tree;
 
 pub mod anndata;
@@ -56,6 +57,24 @@ impl Hierarchy {
         match self {
             Self::Hdf5(file) => Ok(ChunkDecoder::Hdf5(Arc::new(file.decoder(path)?))),
             Self::Zarr(store) => Ok(ChunkDecoder::Zarr(Arc::new(store.decoder(path)?))),
+        }
+    }
+
+    /// Whether chunks of the array at `path` decode to texts, and not to fixed-size elements or heap
+    /// references.
+    pub fn decodes_texts(&self, path: &str) -> bool {
+        match self {
+            Self::Hdf5(file) => file.decodes_texts(path),
+            Self::Zarr(store) => store.tree().array(path).is_ok_and(|array| array.data_type == DataType::String),
+        }
+    }
+
+    /// Whether the next request should open the artifact anew: other objects that it read changed, or were
+    /// pinned a while ago.
+    pub fn is_outdated(&self) -> bool {
+        match self {
+            Self::Hdf5(file) => file.is_outdated(),
+            Self::Zarr(_) => false,
         }
     }
 

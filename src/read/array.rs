@@ -99,7 +99,7 @@ pub async fn read_array(
     let decoder = hierarchy.decoder(path)?;
     let plan = plan_array(context, hierarchy, path, selection).await?;
     let shape: Vec<u64> = selection.iter().map(AxisSelection::len).collect();
-    let texts = is_text_of_chunks(hierarchy, &node.data_type);
+    let texts = hierarchy.decodes_texts(path);
     let output = Arc::new(Mutex::new(Output::new(&node, &shape, texts)?));
     let job = Arc::new(Job { path: path.to_owned(), node, decoder, plan, shape, output: Arc::clone(&output) });
 
@@ -119,11 +119,6 @@ pub async fn read_array(
     Ok(ArrayValues { shape, data_type: node.data_type, values })
 }
 
-/// Whether chunks of this array decode to texts (zarr) and not to references (HDF5).
-fn is_text_of_chunks(hierarchy: &Hierarchy, data_type: &DataType) -> bool {
-    matches!((hierarchy, data_type), (Hierarchy::Zarr(_), DataType::String))
-}
-
 async fn fetch_and_place(
     context: &ReadContext,
     hierarchy: &Hierarchy,
@@ -134,7 +129,7 @@ async fn fetch_and_place(
     let request = job.plan.requests.get(index).ok_or_else(|| Error::internal("no such planned request"))?;
     let expected = request_bytes(request).unwrap_or_else(|| job.node.chunk_bytes());
     let fetching = context.fetching(expected).await?;
-    let bytes = fetch(hierarchy, request, caching).await.with_context(|| format!("array '{}'", job.path))?;
+    let bytes = fetch(hierarchy, &job.path, request, caching).await.with_context(|| format!("array '{}'", job.path))?;
     if bytes.is_none() && request.members.iter().any(|(_, range)| range.is_some()) {
         // Its index was there: this is no shard that was never written.
         let (path, object) = (&job.path, request.object.as_deref().unwrap_or_default());
@@ -153,7 +148,10 @@ async fn fetch_and_place(
 }
 
 /// The bytes of `request`; none for a zarr chunk that was never written.
-async fn fetch(hierarchy: &Hierarchy, request: &Request, caching: Caching) -> Result<Option<Bytes>> {
+async fn fetch(hierarchy: &Hierarchy, path: &str, request: &Request, caching: Caching) -> Result<Option<Bytes>> {
+    if let (Hierarchy::Hdf5(file), Some(elements)) = (hierarchy, &request.elements) {
+        return file.read_elsewhere(path, elements).await.map(Some);
+    }
     match (hierarchy, &request.object, &request.range) {
         (Hierarchy::Hdf5(file), None, Some(range)) => match caching {
             Caching::Keep => file.reader().read_cached(range.clone()).await.map(Some),

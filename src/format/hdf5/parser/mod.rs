@@ -15,6 +15,7 @@ mod dataset;
 mod dataspace;
 mod datatype;
 mod extensible;
+mod external;
 mod filters;
 mod header;
 mod link;
