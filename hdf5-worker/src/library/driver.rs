@@ -35,7 +35,7 @@ static CLASS: Class = Class(DriverClass {
     value: DRIVER_NUMBER,
     name: c"parent".as_ptr(),
     greatest_address: GREATEST_ADDRESS,
-    close_degree: ffi::H5F_CLOSE_STRONG,
+    close_degree: ffi::H5F_CLOSE_WEAK,
     terminate: None,
     superblock_size: None,
     superblock_encode: None,

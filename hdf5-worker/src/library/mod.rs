@@ -63,7 +63,7 @@ impl Library {
         unsafe {
             check(ffi::H5Pset_driver(access.id(), driver, std::ptr::null()), "set driver")?;
             check(ffi::H5Pset_cache(access.id(), 0, CHUNK_CACHE_PLACES, CHUNK_CACHE_BYTES, 0.75), "set cache")?;
-            check(ffi::H5Pset_fclose_degree(access.id(), ffi::H5F_CLOSE_STRONG), "set close degree")?;
+            check(ffi::H5Pset_fclose_degree(access.id(), ffi::H5F_CLOSE_WEAK), "set close degree")?;
             check(ffi::H5Pset_elink_file_cache_size(access.id(), OPEN_FILES), "set open files")?;
         }
         Ok(Self { access, _one_thread: PhantomData })
@@ -78,7 +78,7 @@ impl Library {
     }
 }
 
-/// An open file. Closing it closes everything in it.
+/// An open file. It ends with the last of its datasets, as the files that datasets open do.
 pub(crate) struct File {
     handle: Handle,
 }

@@ -85,8 +85,13 @@ impl Others {
     /// Takes note of an error that reading another object met.
     pub(crate) fn note(&self, error: &Error) {
         if matches!(error.kind(), Kind::FailedPrecondition | Kind::NotFound) {
-            self.changed.store(true, Ordering::Relaxed);
+            self.renew();
         }
+    }
+
+    /// New requests do not use these pins.
+    pub(crate) fn renew(&self) {
+        self.changed.store(true, Ordering::Relaxed);
     }
 
     /// Whether new requests should not use these pins any more.

@@ -17,6 +17,8 @@ use crate::storage::reader::{RangeReader, Siblings};
 
 /// Bytes that are read as one of a dataset that has no chunks of its own; at least one element.
 const TILE_BYTES: u64 = 1 << 20;
+/// Virtual datasets of one file whose shape is asked for when it is opened.
+const MAX_UNLIMITED: usize = 1000;
 
 /// What a file may use beside its own bytes.
 #[derive(Clone, Debug, Default)]
@@ -47,36 +49,46 @@ impl Elsewhere {
     /// Makes the tree true for what is there now: refuses what cannot be read, and asks libhdf5 for shapes
     /// that depend on other files.
     pub(crate) async fn settle(&self, tree: &mut Tree) {
+        let mut asked = 0;
         for (path, node) in &mut tree.nodes {
             let Node::Array(array) = node else { continue };
             let refused = match kind(array) {
-                Some("External") if !self.others.are_known() => {
-                    Some("dataset whose data lies in external files".into())
-                }
-                Some("Virtual") if self.library.is_none() || !self.others.are_known() => Some(
-                    "virtual dataset (its data lies in other datasets), which takes a build with the feature libhdf5"
-                        .into(),
+                Some("External") if !self.others.are_known() => Err("dataset whose data lies in external files".into()),
+                Some("Virtual") if self.library.is_none() || !self.others.are_known() => Err(
+                    "virtual dataset (its data lies in other datasets): only a build with the feature libhdf5 reads it, \
+                     with limits.hdf5_workers above 0"
+                        .to_owned(),
                 ),
-                Some("Virtual") => {
-                    self.reshape(path, array).await.err().map(|error| format!("virtual dataset: {error}"))
-                }
-                _ => None,
+                Some("Virtual") => self.reshape(path, array, &mut asked).await,
+                _ => Ok(()),
             };
-            if let Some(reason) = refused {
-                *node = Node::Unreadable { reason: format!("{reason}: not supported") };
+            if let Err(reason) = refused {
+                *node = Node::Unreadable { reason };
             }
         }
     }
 
-    /// Gives a virtual dataset without a fixed shape the shape that it has now.
-    async fn reshape(&self, path: &str, array: &mut ArrayNode) -> Result<()> {
-        let storage = DatasetStorage::of(array)?;
-        if storage.layout != (Layout::Virtual { unlimited: true }) || array.is_null {
+    /// Gives a virtual dataset without a fixed shape the shape that it has now, or says why not.
+    async fn reshape(&self, path: &str, array: &mut ArrayNode, asked: &mut usize) -> Result<(), String> {
+        let unlimited = array.storage.pointer("/layout/Virtual/unlimited") == Some(&true.into());
+        if !unlimited || array.is_null {
             return Ok(());
         }
+        *asked += 1;
+        if *asked > MAX_UNLIMITED {
+            return Err(format!("virtual dataset: the file has more than {MAX_UNLIMITED} without a fixed shape"));
+        }
+        self.shape_now(path, array).await.map_err(|error| {
+            // The next request may have more luck.
+            self.others.renew();
+            format!("virtual dataset: {error}")
+        })
+    }
+
+    async fn shape_now(&self, path: &str, array: &mut ArrayNode) -> Result<()> {
         match self.ask(Command::Describe { path: absolute(path) }).await? {
             (Message::Described { shape: Some(shape) }, _) if shape.len() == array.shape.len() => {
-                array.chunk_shape = tile(&shape, storage.element_size);
+                array.chunk_shape = tile(&shape, DatasetStorage::of(array)?.element_size);
                 array.shape = shape;
                 array.element_count().map(drop)
             }

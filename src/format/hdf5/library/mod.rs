@@ -127,6 +127,8 @@ impl Library {
         match result {
             Err(Ended::Broken(error)) => Err(self.broken(&process, error)),
             Err(Ended::Failed(error)) => {
+                // What the library made of the failure must not be met again: the file is opened anew.
+                worker.session = None;
                 self.keep(worker);
                 Err(error)
             }
