@@ -35,7 +35,6 @@ test-clients: build
 test-libhdf5: build
 	tools/prepare.sh $(VENV) tests/requirements.txt
 	tools/prepare.sh $(VENV) tests/requirements-libhdf5.txt
-	PATH="$(dir $(PYTHON)):$$PATH" $(CARGO) test --locked -p hdf5-worker --features library
 	PATH="$(dir $(PYTHON)):$$PATH" $(CARGO) test --locked --features libhdf5 --test library
 	cd tests && $(PYTHON) -m pytest $(PYTEST_FLAGS) clients/test_virtual.py
 

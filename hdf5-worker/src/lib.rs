@@ -13,7 +13,7 @@
 
 pub mod protocol;
 
-#[cfg(feature = "library")]
+#[cfg_attr(not(any(feature = "library", test)), expect(dead_code, reason = "only the worker reads; tested always"))]
 mod blocks;
 #[cfg(feature = "library")]
 mod library;
