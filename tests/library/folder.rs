@@ -18,18 +18,18 @@ use sliceflight::storage::reader::{ObjectIdentity, RangeReader};
 use sliceflight::storage::{StorageOptions, Storages, StoredSiblings, absolute_url};
 
 /// The path of a fixture.
-pub fn fixture(name: &str) -> PathBuf {
+pub(crate) fn fixture(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name)
 }
 
 /// A copy of the fixtures below a storage root.
-pub struct Folder {
+pub(crate) struct Folder {
     folder: tempfile::TempDir,
     storages: Arc<Storages>,
 }
 
 impl Folder {
-    pub fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         copy(&fixture("virtual"), &folder.path().join("data"));
         let storages = Arc::new(Storages::new(StorageOptions::default()));
@@ -37,12 +37,12 @@ impl Folder {
         Self { folder, storages }
     }
 
-    pub fn path(&self, name: &str) -> PathBuf {
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join("data").join(name)
     }
 
     /// Opens joined.h5; its own ranges take `delay` once that is set.
-    pub async fn open(&self, library: Option<Arc<Library>>, delay: &Arc<Delay>) -> Hierarchy {
+    pub(crate) async fn open(&self, library: Option<Arc<Library>>, delay: &Arc<Delay>) -> Hierarchy {
         let url = absolute_url(self.path("joined.h5").to_str().unwrap()).unwrap();
         let inner = self.storages.open(self.storages.head(&url).await.unwrap()).await.unwrap();
         let reader = Arc::new(Slow { inner, delay: Arc::clone(delay) });
@@ -66,18 +66,18 @@ fn copy(from: &Path, to: &Path) {
     }
 }
 
-/// The program, with the command `hdf5-worker`.
-pub fn program() -> PathBuf {
-    PathBuf::from(env!("CARGO_BIN_EXE_sliceflight"))
+/// The program, with the command `hdf5-worker`: `SLICEFLIGHT_BIN`, else the build of this test.
+pub(crate) fn program() -> PathBuf {
+    std::env::var_os("SLICEFLIGHT_BIN").unwrap_or_else(|| env!("CARGO_BIN_EXE_sliceflight").into()).into()
 }
 
 /// Workers of `program`; `memory_bytes` tells their processes apart.
-pub fn library(program: PathBuf, workers: usize, memory_bytes: u64, time: Duration) -> Arc<Library> {
+pub(crate) fn library(program: PathBuf, workers: usize, memory_bytes: u64, time: Duration) -> Arc<Library> {
     Arc::new(Library::new(LibraryOptions { program, workers, memory_bytes, time }))
 }
 
 /// Reads whole arrays.
-pub async fn read(hierarchy: &Hierarchy, path: &str) -> Result<ArrayValues> {
+pub(crate) async fn read(hierarchy: &Hierarchy, path: &str) -> Result<ArrayValues> {
     let context = ReadContext::new(1 << 30, 1 << 27, 2, 8, Duration::from_secs(60));
     let shape = hierarchy.tree().array(path)?.shape.clone();
     let selection: Vec<_> = shape.into_iter().map(AxisSelection::all).collect();
@@ -86,13 +86,13 @@ pub async fn read(hierarchy: &Hierarchy, path: &str) -> Result<ArrayValues> {
 
 /// How long each range takes.
 #[derive(Debug, Default)]
-pub struct Delay {
+pub(crate) struct Delay {
     milliseconds: AtomicU64,
-    pub reads: AtomicU64,
+    pub(crate) reads: AtomicU64,
 }
 
 impl Delay {
-    pub fn set(&self, delay: Duration) {
+    pub(crate) fn set(&self, delay: Duration) {
         self.milliseconds.store(delay.as_millis().try_into().unwrap(), Ordering::SeqCst);
     }
 }

@@ -239,6 +239,6 @@ async fn chunk_tables_and_elements_are_those_of_libhdf5() {
     }
     println!("{} files, {count:?}", files.len());
     assert!(files.len() >= 35, "{} files", files.len());
-    assert!(count.tables >= 800 && count.chunks >= 2000, "{count:?}");
-    assert!(count.elements >= 500 && count.texts >= 50, "{count:?}");
+    assert!(count.tables >= 700 && count.chunks >= 8000, "{count:?}");
+    assert!(count.elements >= 450 && count.texts >= 60, "{count:?}");
 }

@@ -87,7 +87,8 @@ impl Library {
         let _guard = AbandonOnDrop(Arc::clone(&abandoned));
         let (library, session, runtime) = (Arc::clone(self), Arc::clone(session), Handle::current());
         let task = tokio::task::spawn_blocking(move || {
-            let answer = library.work(&session, &command, &runtime, &abandoned);
+            let conversation = Conversation { session: &session, runtime: &runtime, abandoned: &abandoned };
+            let answer = library.work(&conversation, &command);
             drop(place);
             answer
         });
@@ -106,26 +107,42 @@ impl Library {
     }
 
     /// Blocking part of [`Self::ask`]: the caller holds a place.
-    fn work(
+    fn work(&self, conversation: &Conversation<'_>, command: &Command) -> Result<(Message, Vec<u8>)> {
+        for _ in 0..self.options.workers {
+            let Some(mut worker) = self.take_idle(conversation.session.id) else { break };
+            let result = self.exchange(conversation, &mut worker, command);
+            let silent = matches!(result, Err(Ended::Broken(_))) && !worker.heard && !worker.process().has_expired();
+            // One that died while it was idle is no fault of this command.
+            if !silent {
+                return self.finish(worker, result);
+            }
+        }
+        let mut worker = Worker::start(&self.options)?;
+        let result = self.exchange(conversation, &mut worker, command);
+        self.finish(worker, result)
+    }
+
+    /// One command to one worker, within its time.
+    fn exchange(
         &self,
-        session: &Session,
+        conversation: &Conversation<'_>,
+        worker: &mut Worker,
         command: &Command,
-        runtime: &Handle,
-        abandoned: &AtomicBool,
-    ) -> Result<(Message, Vec<u8>)> {
-        let mut worker = match self.take_idle(session.id) {
-            Some(worker) => worker,
-            None => Worker::start(&self.options)?,
-        };
+    ) -> Result<(Message, Vec<u8>), Ended> {
         let number = self.commands.fetch_add(1, Ordering::Relaxed);
         let process = Arc::clone(worker.process());
+        worker.heard = false;
         process.begin(number);
-        let timer = runtime.spawn(expire(Arc::clone(&process), number, self.options.time));
-        let result = Conversation { session, runtime, abandoned }.ask(&mut worker, command);
+        let timer = conversation.runtime.spawn(expire(Arc::clone(&process), number, self.options.time));
+        let result = conversation.ask(worker, command);
         process.finish();
         timer.abort();
+        result
+    }
+
+    fn finish(&self, mut worker: Worker, result: Result<(Message, Vec<u8>), Ended>) -> Result<(Message, Vec<u8>)> {
         match result {
-            Err(Ended::Broken(error)) => Err(self.broken(&process, error)),
+            Err(Ended::Broken(error)) => Err(self.broken(worker.process(), error)),
             Err(Ended::Failed(error)) => {
                 // What the library made of the failure must not be met again: the file is opened anew.
                 worker.session = None;

@@ -20,6 +20,8 @@ pub(super) struct Worker {
     output: BufReader<ChildStdout>,
     /// The session whose file is open in it.
     pub(super) session: Option<u64>,
+    /// Whether it said anything to the running command.
+    pub(super) heard: bool,
 }
 
 /// The process of a worker, for those who may have to end it.
@@ -60,7 +62,7 @@ impl Worker {
         let (Some(input), Some(output)) = (input, output) else {
             return Err(Error::internal("a worker for HDF5 has no pipes"));
         };
-        Ok(Self { process, input: BufWriter::new(input), output: BufReader::new(output), session: None })
+        Ok(Self { process, input: BufWriter::new(input), output: BufReader::new(output), session: None, heard: false })
     }
 
     pub(super) fn process(&self) -> &Arc<Process> {
@@ -76,7 +78,9 @@ impl Worker {
     }
 
     pub(super) fn receive(&mut self) -> io::Result<(Message, Vec<u8>)> {
-        protocol::receive(&mut self.output)
+        let received = protocol::receive(&mut self.output)?;
+        self.heard = true;
+        Ok(received)
     }
 }
 
