@@ -43,13 +43,17 @@ impl Folder {
 
     /// Opens joined.h5; its own ranges take `delay` once that is set.
     pub(crate) async fn open(&self, library: Option<Arc<Library>>, delay: &Arc<Delay>) -> Hierarchy {
+        self.try_open(library, delay).await.unwrap()
+    }
+
+    pub(crate) async fn try_open(&self, library: Option<Arc<Library>>, delay: &Arc<Delay>) -> Result<Hierarchy> {
         let url = absolute_url(self.path("joined.h5").to_str().unwrap()).unwrap();
         let inner = self.storages.open(self.storages.head(&url).await.unwrap()).await.unwrap();
         let reader = Arc::new(Slow { inner, delay: Arc::clone(delay) });
         let siblings = StoredSiblings::new(Arc::clone(&self.storages), url);
         let outside = Outside { siblings: Some(Arc::new(siblings)), library };
-        let file = Hdf5File::open_with(reader, Arc::new(NoIndexStore), outside).await.unwrap();
-        Hierarchy::Hdf5(Arc::new(file))
+        let file = Hdf5File::open_with(reader, Arc::new(NoIndexStore), outside).await?;
+        Ok(Hierarchy::Hdf5(Arc::new(file)))
     }
 }
 

@@ -83,6 +83,7 @@ async fn what_cannot_be_read_is_refused_by_name() {
         ("absolute", Kind::PermissionDenied, "/etc/hostname"),
         ("escaping", Kind::PermissionDenied, "../outside.h5"),
         ("lzf", Kind::Unimplemented, "required filter 'lzf' is not registered"),
+        ("over_external", Kind::Unimplemented, "unable to open external raw data file"),
         ("damaged", Kind::DataLoss, "libhdf5"),
         ("raw_missing", Kind::NotFound, "nothing.bin"),
     ] {
@@ -92,6 +93,53 @@ async fn what_cannot_be_read_is_refused_by_name() {
         // The worker goes on.
         read(&file, "rows").await.unwrap();
     }
+}
+
+/// A file with bytes changed gives an error that says whose fault it is, or an answer; never a dead
+/// server. Where metadata has checksums (the file with the mappings) an answer is the right one.
+#[tokio::test(flavor = "multi_thread")]
+async fn changed_bytes_are_never_the_end() {
+    let folder = Folder::new();
+    let library = library(program(), 2, MEMORY, Duration::from_secs(20));
+    let right = crc(&read(&folder.open(Some(Arc::clone(&library)), &Arc::default()).await, "rows").await.unwrap());
+    let (mut failed, mut answered) = (0, 0);
+    for name in ["joined.h5", "part_1.h5"] {
+        let good = std::fs::read(folder.path(name)).unwrap();
+        let mut state = 88_172_645_463_325_252_u64;
+        for _ in 0..40 {
+            let mut bytes = good.clone();
+            for _ in 0..15 {
+                state ^= state << 13;
+                state ^= state >> 7;
+                state ^= state << 17;
+                let at = usize::try_from(state >> 8).unwrap() % bytes.len();
+                bytes[at] ^= u8::try_from(state & 0xff).unwrap();
+            }
+            std::fs::write(folder.path("fresh"), bytes).unwrap();
+            std::fs::rename(folder.path("fresh"), folder.path(name)).unwrap();
+            match folder.try_open(Some(Arc::clone(&library)), &Arc::default()).await {
+                Ok(file) => match read(&file, "rows").await {
+                    Ok(values) => {
+                        assert!(name != "joined.h5" || crc(&values) == right, "a wrong answer");
+                        answered += 1;
+                    }
+                    Err(error) => {
+                        assert!(!matches!(error.kind(), Kind::Internal | Kind::Cancelled), "{error:?}");
+                        failed += 1;
+                    }
+                },
+                Err(error) => {
+                    assert_ne!(error.kind(), Kind::Internal, "{error:?}");
+                    failed += 1;
+                }
+            }
+        }
+        std::fs::write(folder.path("fresh"), good).unwrap();
+        std::fs::rename(folder.path("fresh"), folder.path(name)).unwrap();
+        let file = folder.open(Some(Arc::clone(&library)), &Arc::default()).await;
+        assert_eq!(crc(&read(&file, "rows").await.unwrap()), right);
+    }
+    assert!(failed > 0 && answered > 0, "{failed} failed, {answered} answered");
 }
 
 #[tokio::test(flavor = "multi_thread")]

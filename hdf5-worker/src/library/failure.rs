@@ -8,6 +8,9 @@ use crate::protocol::Failure;
 /// Bytes of one message at most.
 const MAX_MESSAGE_BYTES: usize = 2000;
 
+/// How the library begins to say that this build, or this process, lacks something.
+const LACKING: [&str; 2] = ["required filter", "unable to open external raw data file"];
+
 /// Why a command failed.
 #[derive(Debug)]
 pub(crate) struct Failed {
@@ -40,8 +43,8 @@ impl Failed {
             ffi::H5Ewalk2(ffi::H5E_DEFAULT, ffi::H5E_WALK_UPWARD, Some(add), place);
             ffi::H5Eclear2(ffi::H5E_DEFAULT);
         }
-        // The library has no number for it but the one it uses for any failed filter.
-        let unsupported = stack.iter().any(|line| line.starts_with("required filter"));
+        // The library has no numbers for these but those of any failed filter and any file not opened.
+        let unsupported = stack.iter().any(|line| LACKING.iter().any(|lacking| line.starts_with(lacking)));
         let kind = if unsupported { Failure::Unsupported } else { Failure::Corrupt };
         let mut message = format!("{what}: ");
         for (number, line) in stack.iter().enumerate() {

@@ -92,7 +92,7 @@ impl Elsewhere {
                 array.shape = shape;
                 array.element_count().map(drop)
             }
-            (answer, _) => Err(Error::internal(format!("libhdf5 describes it as {answer:?}"))),
+            (answer, _) => Err(Error::data_loss(format!("libhdf5 describes it as {answer:?}"))),
         }
     }
 
@@ -118,7 +118,7 @@ impl Elsewhere {
                 match self.ask(Command::Read { path: absolute(path), start, count }).await? {
                     (Message::Elements, payload) if payload.len() as u64 == expected => Ok(Bytes::from(payload)),
                     (Message::Texts, payload) => Ok(Bytes::from(payload)),
-                    (answer, payload) => Err(Error::internal(format!(
+                    (answer, payload) => Err(Error::data_loss(format!(
                         "libhdf5 answers {answer:?} with {} bytes, expected {expected}",
                         payload.len()
                     ))),

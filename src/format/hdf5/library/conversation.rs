@@ -120,8 +120,8 @@ impl Conversation<'_> {
 fn failed(kind: Failure, message: String) -> Error {
     let message = format!("libhdf5: {message}");
     match kind {
-        Failure::Corrupt => Error::data_loss(message),
+        // It is misused when it sees another shape than our own parser: then one of them is misled.
+        Failure::Corrupt | Failure::Misused => Error::data_loss(message),
         Failure::Unsupported => Error::unimplemented(message),
-        Failure::Misused => Error::internal(message),
     }
 }
