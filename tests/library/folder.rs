@@ -41,6 +41,12 @@ impl Folder {
         self.folder.path().join("data").join(name)
     }
 
+    /// Puts new bytes in the place of a file, at once.
+    pub(crate) fn replace(&self, name: &str, bytes: &[u8]) {
+        std::fs::write(self.path("fresh"), bytes).unwrap();
+        std::fs::rename(self.path("fresh"), self.path(name)).unwrap();
+    }
+
     /// Opens joined.h5; its own ranges take `delay` once that is set.
     pub(crate) async fn open(&self, library: Option<Arc<Library>>, delay: &Arc<Delay>) -> Hierarchy {
         self.try_open(library, delay).await.unwrap()
@@ -63,9 +69,9 @@ fn copy(from: &Path, to: &Path) {
         let entry = entry.unwrap();
         let target = to.join(entry.file_name());
         if entry.path().is_dir() {
-            copy(&entry.path(), &target)
+            copy(&entry.path(), &target);
         } else {
-            drop(std::fs::copy(entry.path(), target).unwrap())
+            std::fs::copy(entry.path(), target).unwrap();
         }
     }
 }
