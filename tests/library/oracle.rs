@@ -189,7 +189,9 @@ async fn compare(path: &Path, count: &mut Count) {
     let identity = ObjectIdentity { url: "memory://file.h5".into(), size: bytes.len() as u64, ..Default::default() };
     let reader = Arc::new(Whole { identity, bytes: bytes.clone() });
     let Ok(file) = Hdf5File::open(reader, Arc::new(NoIndexStore)).await else {
-        println!("{}: not opened", path.display());
+        // One whose writer has not closed it, and one with wrong checksums.
+        let refused = ["unfinished.h5", "damaged.h5"].iter().any(|name| path.ends_with(name));
+        assert!(refused, "{}", path.display());
         return;
     };
     let mut oracle = Oracle::open(bytes);
@@ -211,7 +213,6 @@ async fn compare(path: &Path, count: &mut Count) {
             }
             (answer, _) => panic!("{named}: {answer:?}"),
         }
-        println!("{named}");
         compare_elements(&hierarchy, node_path, array, &mut oracle, count).await;
     }
 }
@@ -237,7 +238,6 @@ async fn chunk_tables_and_elements_are_those_of_libhdf5() {
     for path in &files {
         compare(path, &mut count).await;
     }
-    println!("{} files, {count:?}", files.len());
     assert!(files.len() >= 35, "{} files", files.len());
     assert!(count.tables >= 700 && count.chunks >= 8000, "{count:?}");
     assert!(count.elements >= 450 && count.texts >= 60, "{count:?}");
