@@ -28,7 +28,7 @@ const OWNED: [(&str, &[&str]); 7] = [
     ("tonic", &["src/flight", "src/server.rs", "src/cli"]),
     ("arrow_flight", &["src/flight", "src/cli"]),
     ("hdf5_reader", &["src/format/hdf5/parser"]),
-    ("hdf5_worker", &["src/format/hdf5/library", "src/format/hdf5/outside.rs", "src/cli/hdf5_worker.rs"]),
+    ("hdf5_worker", &["src/format/hdf5/library", "src/format/hdf5/outside.rs", "src/cli"]),
     ("zarrs", &["src/format/zarr"]),
     ("datafusion", &["src/select", "src/table"]),
     ("rusqlite", &["src/registry"]),
