@@ -7,7 +7,7 @@ use super::filter::{Filter, undo_all};
 use super::stored_type::Swap;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::codec::zeroed;
-use crate::model::chunk::{ChunkLocation, Elements, TextBuffer};
+use crate::model::chunk::{ChunkLocation, Elements, Hyperslab, TextBuffer};
 use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE};
 use crate::model::tree::ArrayNode;
 
@@ -75,7 +75,7 @@ impl Hdf5Decoder {
     /// As there; `ResourceExhausted` for a chunk of more than [`MAX_CHUNK_BYTES`].
     pub fn decode(&self, encoded: Option<Bytes>, location: &ChunkLocation) -> Result<Elements> {
         let (encoded, mask) = match (encoded, location) {
-            (Some(read), ChunkLocation::Elsewhere(_)) => return self.elsewhere(&read),
+            (Some(read), ChunkLocation::Elsewhere(hyperslab)) => return self.elsewhere(&read, hyperslab),
             (None, ChunkLocation::Elsewhere(hyperslab)) => {
                 return Err(Error::internal(format!("{hyperslab:?} of '{}' was not read", self.path)));
             }
@@ -129,9 +129,14 @@ impl Hdf5Decoder {
     }
 
     /// The elements of a chunk that was read from other objects; zeros behind them.
-    fn elsewhere(&self, read: &[u8]) -> Result<Elements> {
+    fn elsewhere(&self, read: &[u8], hyperslab: &Hyperslab) -> Result<Elements> {
         if self.texts {
-            return texts(read).map(Elements::Text);
+            let texts = texts(read)?;
+            let expected = hyperslab.count.iter().fold(1_u64, |total, length| total.saturating_mul(*length));
+            if texts.len() as u64 != expected {
+                return Err(Error::data_loss(format!("'{}': {} texts, expected {expected}", self.path, texts.len())));
+            }
+            return Ok(Elements::Text(texts));
         }
         let plain_bytes = usize::try_from(self.chunk_bytes).ok().filter(|_| self.chunk_bytes <= MAX_CHUNK_BYTES);
         let plain_bytes = plain_bytes.ok_or_else(|| self.too_large(self.chunk_bytes))?;

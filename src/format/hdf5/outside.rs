@@ -7,11 +7,13 @@ use bytes::Bytes;
 use hdf5_worker::protocol::{Command, Message};
 
 use super::dataset::{DatasetStorage, Layout};
+use super::decoder::MAX_CHUNK_BYTES;
 use super::external::read_external;
 use super::library::{Library, Session};
 use super::others::Others;
 use crate::error::{Error, Result};
 use crate::model::chunk::{ChunkLocation, Hyperslab};
+use crate::model::data_type::DataType;
 use crate::model::tree::{ArrayNode, Node, Tree};
 use crate::storage::reader::{RangeReader, Siblings};
 
@@ -117,7 +119,7 @@ impl Elsewhere {
                 let Hyperslab { start, count } = hyperslab.clone();
                 match self.ask(Command::Read { path: absolute(path), start, count }).await? {
                     (Message::Elements, payload) if payload.len() as u64 == expected => Ok(Bytes::from(payload)),
-                    (Message::Texts, payload) => Ok(Bytes::from(payload)),
+                    (Message::Texts, payload) if array.data_type == DataType::String => Ok(Bytes::from(payload)),
                     (answer, payload) => Err(Error::data_loss(format!(
                         "libhdf5 answers {answer:?} with {} bytes, expected {expected}",
                         payload.len()
@@ -186,7 +188,11 @@ pub(crate) fn tile(shape: &[u64], element_size: u64) -> Vec<u64> {
 
 fn bytes_of(count: &[u64], element_size: u64) -> Result<u64> {
     let bytes = count.iter().try_fold(element_size, |total, length| total.checked_mul(*length));
-    bytes.ok_or_else(|| Error::data_loss(format!("{count:?} elements of {element_size} bytes have no size")))
+    bytes.filter(|bytes| *bytes <= MAX_CHUNK_BYTES).ok_or_else(|| {
+        Error::resource_exhausted(format!(
+            "{count:?} elements of {element_size} bytes are read at once, at most {MAX_CHUNK_BYTES} bytes may be"
+        ))
+    })
 }
 
 /// The number of the element at `position`, in C order.
