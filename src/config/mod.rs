@@ -118,6 +118,7 @@ impl Config {
                 .filter(|cache| !cache.path.as_os_str().is_empty())
                 .map(|cache| (cache.path.clone(), cache.bytes)),
             limits: self.limits.clone(),
+            hdf5_worker: cfg!(feature = "libhdf5").then(|| std::env::current_exe().ok()).flatten(),
         }
     }
 }

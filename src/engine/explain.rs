@@ -101,6 +101,10 @@ impl Totals {
                     "length": request_bytes(request),
                     "chunks": request.members.len(),
                 }));
+                if let (Some(Value::Object(range)), Some(elements)) = (self.ranges.last_mut(), &request.elements) {
+                    range.insert("start".into(), json!(elements.start));
+                    range.insert("count".into(), json!(elements.count));
+                }
             }
         }
     }

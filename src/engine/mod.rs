@@ -14,6 +14,7 @@ use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
+use crate::format::hdf5::{Library, LibraryOptions};
 use crate::model::artifact::{Artifact, Collection};
 use crate::model::request::Source;
 use crate::model::shared_cache::CacheCounts;
@@ -60,6 +61,8 @@ pub struct Engine {
     merge_gap: MergeGap,
     opened: Mutex<LruCache<String, Opened>>,
     joined: Mutex<LruCache<String, Arc<joined::Members>>>,
+    /// libhdf5 in worker processes, where it is built in.
+    library: Option<Arc<Library>>,
 }
 
 /// What `register` is asked to add.
@@ -141,6 +144,7 @@ impl Engine {
             merge_gap: limits.merge_gap,
             opened: Mutex::new(LruCache::new(OPEN_ARTIFACTS)),
             joined: Mutex::new(LruCache::new(OPEN_COLLECTIONS)),
+            library: library(options.hdf5_worker, &options.limits),
         }))
     }
 
@@ -314,6 +318,14 @@ async fn add_registered(storages: &Storages, registry: &Registry) -> Result<()> 
 enum Found {
     Artifact(Artifact),
     Collection(Collection),
+}
+
+/// The workers, if there may be any.
+fn library(program: Option<std::path::PathBuf>, limits: &Limits) -> Option<Arc<Library>> {
+    let workers = usize::try_from(limits.hdf5_workers).unwrap_or(usize::MAX);
+    let program = program.filter(|_| workers > 0)?;
+    let (memory_bytes, time) = (limits.hdf5_worker_memory, limits.hdf5_worker_time);
+    Some(Arc::new(Library::new(LibraryOptions { program, workers, memory_bytes, time })))
 }
 
 fn storage_options(limits: &Limits) -> StorageOptions {

@@ -7,12 +7,12 @@ use super::Engine;
 use super::register::ZARR_ROOTS;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
-use crate::format::hdf5::Hdf5File;
+use crate::format::hdf5::{Hdf5File, Outside};
 use crate::format::zarr::ZarrStore;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::model::index_store::IndexStore;
 use crate::storage::reader::{FolderReader, ObjectIdentity};
-use crate::storage::{ListedFile, PinnedStore, join_url};
+use crate::storage::{ListedFile, PinnedStore, StoredSiblings, join_url};
 use crate::table::{self, Table, TableFile, TableOptions, TableSource};
 
 /// An artifact that is open.
@@ -28,7 +28,9 @@ impl Engine {
     /// The open artifact, from the cache or anew.
     pub(super) async fn opened(&self, artifact: &Artifact) -> Result<Opened> {
         let name = format!("{}\n{}\n{}", artifact.uid, artifact.url, artifact.etag);
-        if let Some(opened) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+        if let Some(opened) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&name)
+            && !matches!(opened, Opened::Hierarchy(hierarchy) if hierarchy.is_outdated())
+        {
             return Ok(opened.clone());
         }
         self.learn_storage_of(&artifact.url).await?;
@@ -74,7 +76,9 @@ impl Engine {
                 };
                 let reader = self.storages.open(identity).await?;
                 let indexes: Arc<dyn IndexStore> = Arc::clone(&self.registry) as _;
-                let file = Hdf5File::open(reader, indexes).await?;
+                let siblings = StoredSiblings::new(Arc::clone(&self.storages), artifact.url.clone());
+                let outside = Outside { siblings: Some(Arc::new(siblings)), library: self.library.clone() };
+                let file = Hdf5File::open_with(reader, indexes, outside).await?;
                 Ok(Opened::Hierarchy(Hierarchy::Hdf5(Arc::new(file))))
             }
             ArtifactKind::Zarr => {

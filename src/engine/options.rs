@@ -15,6 +15,9 @@ pub struct EngineOptions {
     pub disk_cache: Option<(PathBuf, u64)>,
     /// Bounds of memory, requests and time.
     pub limits: Limits,
+    /// The program whose command `hdf5-worker` reads virtual HDF5 datasets; none where libhdf5 is not
+    /// built in.
+    pub hdf5_worker: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for EngineOptions {
@@ -28,6 +31,7 @@ impl std::fmt::Debug for EngineOptions {
             .field("storages", &storages)
             .field("disk_cache", &self.disk_cache)
             .field("limits", &self.limits)
+            .field("hdf5_worker", &self.hdf5_worker)
             .finish()
     }
 }
@@ -63,6 +67,12 @@ pub struct Limits {
     pub retry_timeout: Duration,
     /// Time for one try of a request.
     pub request_timeout: Duration,
+    /// Processes that read with libhdf5; 0 means none, virtual datasets are then refused.
+    pub hdf5_workers: u64,
+    /// Address space of one of them.
+    pub hdf5_worker_memory: u64,
+    /// Time for one command to them.
+    pub hdf5_worker_time: Duration,
 }
 
 /// How far apart ranges of one object may lie that are fetched together.
@@ -92,6 +102,9 @@ impl Default for Limits {
             retry_max_backoff: Duration::from_secs(5),
             retry_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
+            hdf5_workers: 2,
+            hdf5_worker_memory: 1 << 30,
+            hdf5_worker_time: Duration::from_secs(60),
         }
     }
 }

@@ -11,7 +11,8 @@ use bytes::Bytes;
 
 use crate::error::Result;
 use crate::model::chunk::{ChunkLocation, ChunkPosition, Elements, TextBuffer};
-use crate::model::tree::Tree;
+use crate::model::data_type::DataType;
+use crate::model::tree::{ArrayNode, Tree};
 
 pub mod anndata;
 pub mod codec;
@@ -79,6 +80,36 @@ impl Hierarchy {
         match self {
             Self::Hdf5(file) => Ok(ChunkDecoder::Hdf5(Arc::new(file.decoder(path)?))),
             Self::Zarr(store) => Ok(ChunkDecoder::Zarr(Arc::new(store.decoder(path)?))),
+        }
+    }
+
+    /// Whether chunks of the array at `path` decode to texts, and not to fixed-size elements or heap
+    /// references.
+    pub fn decodes_texts(&self, path: &str) -> bool {
+        match self {
+            Self::Hdf5(file) => file.decodes_texts(path),
+            Self::Zarr(store) => {
+                let is_text = |array: &ArrayNode| matches!(array.data_type, DataType::String | DataType::Binary);
+                store.tree().array(path).is_ok_and(is_text)
+            }
+        }
+    }
+
+    /// Whether elements of the array at `path` lie in other objects, whose versions the artifact's own does
+    /// not tell.
+    pub fn reads_elsewhere(&self, path: &str) -> bool {
+        match self {
+            Self::Hdf5(file) => file.reads_elsewhere(path),
+            Self::Zarr(_) => false,
+        }
+    }
+
+    /// Whether the next request should open the artifact anew: other objects that it read changed, or were
+    /// pinned a while ago.
+    pub fn is_outdated(&self) -> bool {
+        match self {
+            Self::Hdf5(file) => file.is_outdated(),
+            Self::Zarr(_) => false,
         }
     }
 

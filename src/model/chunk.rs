@@ -7,6 +7,15 @@ use bytes::Bytes;
 /// Position of a chunk in its array's grid, one number per dimension.
 pub type ChunkPosition = Vec<u64>;
 
+/// A box of elements of an array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hyperslab {
+    /// First position, one number per dimension.
+    pub start: Vec<u64>,
+    /// Length along each dimension.
+    pub count: Vec<u64>,
+}
+
 /// Where the encoded bytes of one chunk lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChunkLocation {
@@ -32,6 +41,10 @@ pub enum ChunkLocation {
     },
     /// The bytes were in the metadata already (compact HDF5 datasets).
     Inline(Bytes),
+    /// In no range of the artifact: the format reads these elements from other objects (virtual and
+    /// external HDF5 datasets). They come first in the chunk, in C order; what follows is not part of the
+    /// array.
+    Elsewhere(Hyperslab),
     /// Never written: every element is the fill value.
     Missing,
 }

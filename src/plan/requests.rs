@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::tasks::{ChunkTask, row_bytes};
 use crate::error::{Error, Result, ResultExt};
-use crate::model::chunk::ChunkLocation;
+use crate::model::chunk::{ChunkLocation, Hyperslab};
 use crate::model::coalesce::{Coalesced, coalesce};
 use crate::model::tree::ArrayNode;
 
@@ -70,6 +70,9 @@ pub struct Request {
     pub object: Option<String>,
     /// Bytes asked for; `None` asks for the whole object.
     pub range: Option<Range<u64>>,
+    /// Elements asked for, of an array that the format reads from other objects; there is no object and
+    /// no range then.
+    pub elements: Option<Hyperslab>,
     /// Tasks served: index into the task list, and the task's bytes within the answer of this
     /// request (`None` = all of it).
     pub members: Vec<(usize, Option<Range<u64>>)>,
@@ -109,7 +112,12 @@ pub fn requests(
                     (Some(rows), Some(length)) => Some(part_of(node, rows, 0, *length)?),
                     (Some(rows), None) => Some(scale(rows, row_bytes(node))),
                 };
-                requests.push(Request { object: Some(path.clone()), range, members: vec![(index, None)] });
+                let object = Some(path.clone());
+                requests.push(Request { object, range, elements: None, members: vec![(index, None)] });
+            }
+            ChunkLocation::Elsewhere(hyperslab) => {
+                let elements = Some(hyperslab.clone());
+                requests.push(Request { object: None, range: None, elements, members: vec![(index, None)] });
             }
         }
     }
@@ -164,7 +172,7 @@ fn merge(object: Option<&str>, ranges: &[(Range<u64>, usize)], merging: Merging)
             .filter_map(|place| ranges.get(place))
             .map(|(range, task)| (*task, Some(range.start - whole.start..range.end - whole.start)))
             .collect();
-        Request { object: object.map(str::to_owned), range: Some(whole), members }
+        Request { object: object.map(str::to_owned), range: Some(whole), elements: None, members }
     };
     coalesce(&asked, merging.gap, merging.longest).into_iter().map(request).collect()
 }

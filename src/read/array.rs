@@ -137,7 +137,7 @@ async fn read_ordered(
     let decoder = hierarchy.decoder(path)?;
     let plan = plan_array(context, hierarchy, path, selection).await?;
     let shape: Vec<u64> = selection.iter().map(AxisSelection::len).collect();
-    let texts = is_text_of_chunks(hierarchy, &node.data_type);
+    let texts = hierarchy.decodes_texts(path);
     let output = Mutex::new(Output::new(&node, &shape, texts, order)?);
     let name = name_of(hierarchy, path).filter(|_| fits(&context.chunks, node.chunk_bytes()));
     let job = Arc::new(Job { path: path.to_owned(), name, node, decoder, plan, shape, output, caching });
@@ -149,9 +149,4 @@ async fn read_ordered(
     let job = Arc::try_unwrap(job).map_err(|_| Error::internal("a decode outlived its read"))?;
     let values = job.output.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?;
     Ok(ArrayValues { shape: job.shape, data_type: job.node.data_type, values })
-}
-
-/// Whether chunks of this array decode to texts or bytes (zarr) and not to references (HDF5).
-fn is_text_of_chunks(hierarchy: &Hierarchy, data_type: &DataType) -> bool {
-    matches!((hierarchy, data_type), (Hierarchy::Zarr(_), DataType::String | DataType::Binary))
 }

@@ -57,7 +57,8 @@ pub fn fits(cache: &ChunkCache, bytes: u64) -> bool {
 
 /// The name of an array or column of `hierarchy` in the cache; none when its contents may change.
 pub fn name_of(hierarchy: &Hierarchy, path: &str) -> Option<Arc<str>> {
-    hierarchy.identity().map(|identity| format!("{identity}\n{path}").into())
+    let identity = hierarchy.identity().filter(|_| !hierarchy.reads_elsewhere(path));
+    identity.map(|identity| format!("{identity}\n{path}").into())
 }
 
 /// The whole column `name`: kept, from whoever reads it already, or by `read`, as is one without a name.

@@ -180,6 +180,9 @@ fn alone(elements: Arc<Elements>, fetched: Option<&Bytes>) -> Arc<Elements> {
 
 /// The bytes of `request`; none for a zarr chunk that was never written.
 async fn fetch(hierarchy: &Hierarchy, job: &Job, request: &Request) -> Result<Option<Bytes>> {
+    if let (Hierarchy::Hdf5(file), Some(elements)) = (hierarchy, &request.elements) {
+        return file.read_elsewhere(&job.path, elements).await.map(Some);
+    }
     match (hierarchy, &request.object, &request.range) {
         (Hierarchy::Hdf5(file), None, Some(range)) => {
             let is_decoded = job.name.is_some() && !job.node.partly_readable;

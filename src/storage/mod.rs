@@ -32,6 +32,7 @@ mod requests;
 mod resumed_body;
 mod retry;
 mod s3;
+mod siblings;
 mod storages;
 mod watch;
 mod zip;
@@ -44,6 +45,7 @@ pub use metered_store::MeteredStore;
 pub use options::{RetryPolicy, StorageOptions};
 pub use pace::Pace;
 pub use pinned_store::PinnedStore;
+pub use siblings::StoredSiblings;
 pub use storages::{ListedFile, Location, StorageKind, StorageRoot, Storages};
 pub use zip::{MAX_DIRECTORY_BYTES, MAX_ENTRIES, MAX_INFLATED_BYTES, MAX_KEPT_INFLATED_BYTES};
 

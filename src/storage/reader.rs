@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -119,4 +120,16 @@ pub trait FolderReader: Debug + Send + Sync {
         names.dedup();
         Ok(names)
     }
+}
+
+/// Opens objects by the names that another object gives them.
+#[async_trait]
+pub trait Siblings: Debug + Send + Sync {
+    /// A reader of the object called `name`, a path relative to the folder of the object that names it,
+    /// pinned to the version that is there now; `None` when there is no such object.
+    ///
+    /// # Errors
+    /// `PermissionDenied` for an absolute path and for one that leads out of all storage roots,
+    /// `Unavailable` when the store fails after retries.
+    async fn open(&self, name: &str) -> Result<Option<Arc<dyn RangeReader>>>;
 }

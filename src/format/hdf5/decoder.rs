@@ -2,11 +2,11 @@
 
 use bytes::Bytes;
 
-use super::dataset::DatasetStorage;
+use super::dataset::{DatasetStorage, Layout};
 use super::filter::{Filter, undo_all};
 use crate::error::{Error, Result, ResultExt};
 use crate::format::codec::zeroed;
-use crate::model::chunk::{ChunkLocation, Elements};
+use crate::model::chunk::{ChunkLocation, Elements, Hyperslab, TextBuffer};
 use crate::model::data_type::DataType;
 use crate::model::swap::{self, Narrow, Swap};
 use crate::model::tree::ArrayNode;
@@ -32,6 +32,8 @@ pub struct Hdf5Decoder {
     chunk_bytes: u64,
     /// One element in memory for what was never written; none for zeros.
     fill: Option<Vec<u8>>,
+    /// Whether what is read are texts, each behind its length (virtual datasets).
+    texts: bool,
 }
 
 impl Hdf5Decoder {
@@ -47,6 +49,13 @@ impl Hdf5Decoder {
                 "dataset '{path}' has the filter {name} (id {id}): not supported"
             )));
         }
+        let is_virtual = matches!(storage.layout, Layout::Virtual { .. });
+        if is_virtual && holds_references(&array.data_type) {
+            return Err(Error::unimplemented(format!(
+                "virtual dataset '{path}' has references, sequences, or texts of variable length inside a compound or array: \
+                 not supported"
+            )));
+        }
         let mut decoder = Self {
             path: path.to_owned(),
             stored_size: usize::try_from(storage.element_size).unwrap_or(usize::MAX),
@@ -57,6 +66,7 @@ impl Hdf5Decoder {
             swaps: storage.swaps,
             narrows: storage.narrows,
             fill: None,
+            texts: is_virtual && array.data_type == DataType::String,
         };
         let is_reference = matches!(array.data_type, DataType::String | DataType::List { .. } | DataType::Reference);
         if decoder.stored_size != decoder.item_size && !is_reference {
@@ -72,6 +82,10 @@ impl Hdf5Decoder {
     /// As there; `ResourceExhausted` for a chunk of more than [`MAX_CHUNK_BYTES`].
     pub fn decode(&self, encoded: Option<Bytes>, location: &ChunkLocation) -> Result<Elements> {
         let (encoded, mask) = match (encoded, location) {
+            (Some(read), ChunkLocation::Elsewhere(hyperslab)) => return self.elsewhere(&read, hyperslab),
+            (None, ChunkLocation::Elsewhere(hyperslab)) => {
+                return Err(Error::internal(format!("{hyperslab:?} of '{}' was not read", self.path)));
+            }
             (_, ChunkLocation::Missing) => (None, 0),
             (_, ChunkLocation::Inline(bytes)) => (Some(bytes.clone()), 0),
             (Some(encoded), ChunkLocation::Range { filter_mask, .. }) => (Some(encoded), *filter_mask),
@@ -119,6 +133,26 @@ impl Hdf5Decoder {
             elements.chunks_exact_mut(self.item_size.max(1)).for_each(|element| element.copy_from_slice(fill));
         }
         Ok(Elements::Fixed(Bytes::from(elements)))
+    }
+
+    /// The elements of a chunk that was read from other objects; zeros behind them.
+    fn elsewhere(&self, read: &[u8], hyperslab: &Hyperslab) -> Result<Elements> {
+        if self.texts {
+            let texts = texts(read)?;
+            let expected = hyperslab.count.iter().fold(1_u64, |total, length| total.saturating_mul(*length));
+            if texts.len() as u64 != expected {
+                return Err(Error::data_loss(format!("'{}': {} texts, expected {expected}", self.path, texts.len())));
+            }
+            return Ok(Elements::Text(texts));
+        }
+        let plain_bytes = usize::try_from(self.chunk_bytes).ok().filter(|_| self.chunk_bytes <= MAX_CHUNK_BYTES);
+        let plain_bytes = plain_bytes.ok_or_else(|| self.too_large(self.chunk_bytes))?;
+        if read.len() > plain_bytes {
+            return Err(Error::internal(format!("{} bytes were read for {plain_bytes}", read.len())));
+        }
+        let mut whole = zeroed(plain_bytes)?;
+        whole.iter_mut().zip(read).for_each(|(to, from)| *to = *from);
+        self.in_memory(Bytes::from(whole))
     }
 
     fn undo(&self, encoded: Bytes, mask: u32) -> Result<Elements> {
@@ -181,5 +215,28 @@ impl Hdf5Decoder {
             "a chunk of dataset '{}' has {bytes} bytes, more than {MAX_CHUNK_BYTES}",
             self.path
         ))
+    }
+}
+
+/// Texts, each behind its `u32` length.
+fn texts(mut read: &[u8]) -> Result<TextBuffer> {
+    let mut texts = TextBuffer::new();
+    while let Some((length, rest)) = read.split_first_chunk::<4>() {
+        let length = usize::try_from(u32::from_le_bytes(*length)).unwrap_or(usize::MAX);
+        let (text, rest) = rest.split_at_checked(length).ok_or_else(|| Error::internal("a text is cut off"))?;
+        texts.push(text);
+        read = rest;
+    }
+    Ok(texts)
+}
+
+/// Whether elements hold heap references beside other things.
+fn holds_references(data_type: &DataType) -> bool {
+    let inner = |data_type: &DataType| *data_type == DataType::String || holds_references(data_type);
+    match data_type {
+        DataType::List { .. } | DataType::Reference => true,
+        DataType::Struct { fields, .. } => fields.iter().any(|field| inner(&field.data_type)),
+        DataType::FixedArray { element, .. } => inner(element),
+        _ => false,
     }
 }

@@ -9,8 +9,9 @@
 //! open ─▶ walk (parser, parallel) ─▶ assemble ─▶ Tree ─▶ locate (chunk table) ─▶ … ─▶ decode ─▶ resolve_texts
 //! ```
 //!
-//! Virtual datasets, external data, links out of the file and shared message tables are listed with
-//! their reason and refused.
+//! Elements that lie in other objects are read through [`Outside`]: external data by ranges, virtual
+//! datasets by libhdf5, in worker processes, where it is built in. Links out of the file and shared message
+//! tables are listed with their reason and refused.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -19,7 +20,8 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 
 use crate::error::{Error, Result, ResultExt};
-use crate::model::chunk::{ChunkLocation, ChunkPosition, TextBuffer};
+use crate::model::chunk::{ChunkLocation, ChunkPosition, Hyperslab, TextBuffer};
+use crate::model::data_type::DataType;
 use crate::model::index_store::IndexStore;
 use crate::model::tree::{ArrayNode, Tree, normalise};
 use crate::storage::reader::RangeReader;
@@ -29,8 +31,12 @@ mod chunk_table;
 mod collection;
 mod dataset;
 mod decoder;
+mod external;
 mod fetch;
 mod filter;
+mod library;
+mod others;
+mod outside;
 mod parser;
 mod record;
 mod stored_type;
@@ -45,6 +51,9 @@ use chunk_table::{ChunkTable, Frame};
 use dataset::{DatasetStorage, Layout};
 pub use decoder::{Hdf5Decoder, MAX_CHUNK_BYTES};
 use fetch::Fetches;
+pub use library::{Library, LibraryOptions};
+use outside::Elsewhere;
+pub use outside::Outside;
 use parser::{Addressing, Indexed};
 use record::{TREE_RECORD, TreeRecord};
 use tables::Tables;
@@ -61,6 +70,7 @@ pub struct Hdf5File {
     heaps: Heaps,
     /// Paths of objects by address, where data refers to them.
     paths: HashMap<u64, String>,
+    elsewhere: Elsewhere,
 }
 
 impl Hdf5File {
@@ -71,6 +81,18 @@ impl Hdf5File {
     /// has not closed it, `ResourceExhausted` when it has too many objects, and the errors of reading.
     /// An index store that fails costs time, not the answer; it is logged.
     pub async fn open(reader: Arc<dyn RangeReader>, indexes: Arc<dyn IndexStore>) -> Result<Self> {
+        Self::open_with(reader, indexes, Outside::default()).await
+    }
+
+    /// As [`Self::open`], for a file whose datasets may lie in other objects.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_with(
+        reader: Arc<dyn RangeReader>,
+        indexes: Arc<dyn IndexStore>,
+        outside: Outside,
+    ) -> Result<Self> {
         let key = reader.identity().index_key();
         let kept = record::load(indexes.as_ref(), &key, TREE_RECORD).await;
         let record = match kept.as_deref().and_then(TreeRecord::decode) {
@@ -84,9 +106,11 @@ impl Hdf5File {
                 record
             }
         };
-        let TreeRecord { addressing, tree, paths } = record;
+        let TreeRecord { addressing, mut tree, paths } = record;
         let paths = paths.into_iter().collect();
-        Ok(Self { reader, indexes, addressing, tree, tables: Tables::new(), heaps: Heaps::new(), paths })
+        let elsewhere = Elsewhere::new(Arc::clone(&reader), outside);
+        elsewhere.settle(&mut tree).await;
+        Ok(Self { reader, indexes, addressing, tree, tables: Tables::new(), heaps: Heaps::new(), paths, elsewhere })
     }
 
     /// All groups and arrays.
@@ -108,6 +132,9 @@ impl Hdf5File {
         let array = self.tree.array(path)?;
         let context = || format!("'{}': dataset '{path}'", self.url());
         let storage = DatasetStorage::of(array).with_context(context)?;
+        if storage.is_elsewhere() {
+            return positions.iter().map(|position| outside::locate(array, position).with_context(context)).collect();
+        }
         if !matches!(storage.layout, Layout::Chunked { .. }) {
             let location = self.only_location(array, &storage).with_context(context)?;
             let grid = array.grid();
@@ -146,6 +173,36 @@ impl Hdf5File {
         let frame = self.frame(array, &storage);
         let table = self.tables.get(&path, || self.load_table(&path, array, storage, frame)).await;
         table.with_context(|| format!("'{}': dataset '{path}'", self.url()))
+    }
+
+    /// The elements of a [`ChunkLocation::Elsewhere`]: as stored, or texts each behind its `u32` length.
+    ///
+    /// # Errors
+    /// `NotFound`, `PermissionDenied` or `FailedPrecondition` for another object that is missing, may not be
+    /// read or changed, `DataLoss` and `Unimplemented` as libhdf5 says, `Unavailable` when it crashed or took
+    /// too long.
+    pub async fn read_elsewhere(&self, path: &str, elements: &Hyperslab) -> Result<Bytes> {
+        let array = self.tree.array(path)?;
+        let context = || format!("'{}': dataset '{path}'", self.url());
+        let storage = DatasetStorage::of(array).with_context(context)?;
+        self.elsewhere.read(path, array, &storage, elements).await.with_context(context)
+    }
+
+    /// See [`Hierarchy::decodes_texts`](super::Hierarchy::decodes_texts).
+    pub fn decodes_texts(&self, path: &str) -> bool {
+        let is_text = |array: &ArrayNode| array.data_type == DataType::String && outside::is_virtual(array);
+        self.tree.array(path).is_ok_and(is_text)
+    }
+
+    /// See [`Hierarchy::reads_elsewhere`](super::Hierarchy::reads_elsewhere).
+    pub fn reads_elsewhere(&self, path: &str) -> bool {
+        let storage = |array: &ArrayNode| DatasetStorage::of(array).is_ok_and(|storage| storage.is_elsewhere());
+        self.tree.array(path).is_ok_and(storage)
+    }
+
+    /// See [`Hierarchy::is_outdated`](super::Hierarchy::is_outdated).
+    pub fn is_outdated(&self) -> bool {
+        self.elsewhere.is_outdated()
     }
 
     /// See [`Hierarchy::decoder`](super::Hierarchy::decoder).

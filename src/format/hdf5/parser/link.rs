@@ -135,7 +135,8 @@ fn symbol_node(view: &View, address: u64, names: &[u8], links: &mut Vec<Link>) -
     Ok(())
 }
 
-fn heap_name(names: &[u8], offset: u64) -> Result<String> {
+/// The name at `offset` of a local heap.
+pub(super) fn heap_name(names: &[u8], offset: u64) -> Result<String> {
     let rest = usize::try_from(offset).ok().and_then(|offset| names.get(offset..));
     let name = rest.and_then(|rest| rest.iter().position(|byte| *byte == 0).and_then(|end| rest.get(..end)));
     text(name.ok_or_else(|| Error::data_loss(format!("no name at byte {offset} of a local heap")))?)

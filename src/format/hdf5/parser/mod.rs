@@ -17,6 +17,7 @@ mod dataset;
 mod dataspace;
 mod datatype;
 mod extensible;
+mod external;
 mod filters;
 mod first_tree;
 mod fixed_array;
