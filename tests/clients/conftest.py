@@ -32,7 +32,8 @@ class Site:
         self.logs, self.running = [folder / "simcloud.log"], []
 
     def serve(self, *flags, environment=None, settings=None):
-        """Starts one more server; `settings` is the text of its configuration file."""
+        """Starts one more server; `settings` is the text of its configuration file. Requests do not depend on
+        how fast the machine is: the gap between merged ranges is fixed where `settings` do not name it."""
         log = self.folder / f"serve-{len(self.logs)}.log"
         log.touch()
         self.logs.append(log)
@@ -40,7 +41,8 @@ class Site:
             path = self.folder / f"settings-{len(self.logs)}.toml"
             path.write_text(settings)
             flags = ("--config", str(path), *flags)
-        server = stack.Server.start(self.registry, self.environment | (environment or {}), log, *flags)
+        pinned = {} if "merge_gap" in (settings or "") else {"SLICEFLIGHT_LIMITS_MERGE_GAP": "16 KiB"}
+        server = stack.Server.start(self.registry, self.environment | pinned | (environment or {}), log, *flags)
         self.running.append(server)
         return server
 
