@@ -16,7 +16,7 @@ demo:
 	$(CARGO) build --locked --workspace
 	$(PYTHON) examples/demo.py $(if $(SERVE),--serve)
 
-test: test-rust test-clients
+test: test-rust test-clients test-libhdf5
 
 test-rust:
 	tools/prepare.sh $(VENV) tests/requirements.txt
