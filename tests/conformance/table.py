@@ -32,8 +32,7 @@ class Outcome:
             return "read"
         if not self.answers:
             return "refused"
-        patterns = [*self.case.refused, *self.case.open_question]
-        fitting = [pattern for pattern in patterns if any(fnmatchcase(node, pattern) for node in self.refused)]
+        fitting = [pattern for pattern in self.case.refused if any(fnmatchcase(node, pattern) for node in self.refused)]
         return f"read, but for {', '.join(f'`{pattern}`' for pattern in fitting)}"
 
 
