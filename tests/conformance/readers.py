@@ -93,11 +93,12 @@ def cell_ranger_nodes(path):
     """What scanpy.read_10x_h5(gex_only=False) makes of a file of one count matrix; integers stay integers."""
     with h5py.File(path) as file:
         group = file["matrix"] if "matrix" in file else next(iter(file.values()))
-        features = group.get("features", group)
-        stored = {"gene_ids": "id", "feature_types": "feature_type", "genome": "genome"} if "features" in group else {"gene_ids": "genes"}
-        columns = {name: values(features[source]) for name, source in stored.items()}
-        names = values(features["name" if "features" in group else "gene_names"])
-        obs, var = pandas.DataFrame(index=values(group["barcodes"])), pandas.DataFrame(columns, index=names)
+        index, columns = "gene_names", {"gene_ids": "genes"}
+        if "features" in group:
+            kinds = {"feature_types": "features/feature_type", "genome": "features/genome"}
+            index, columns = "features/name", {"gene_ids": "features/id"} | kinds
+        columns = {name: values(group[source]) for name, source in columns.items()}
+        obs, var = pandas.DataFrame(index=values(group["barcodes"])), pandas.DataFrame(columns, index=values(group[index]))
         parts = [group[name][()] for name in ("data", "indices", "indptr")]
     return {"obs": obs, "var": var, "X": scipy.sparse.csr_matrix(tuple(parts), shape=(len(obs), len(var)))}
 

@@ -24,7 +24,7 @@ class Outcome:
     elements: int = 0
     answers: int = 0
     refused: dict = field(default_factory=dict)
-    """Message of the refusal by node; of the whole file under its name."""
+    """Message of the refusal by node."""
 
     def words(self):
         """`read`, `refused`, or which nodes of it are refused."""

@@ -88,7 +88,7 @@ def unstructured():
         "matrix": numbers(12, "f8").reshape(3, 4), "empty": {}, "nested": {"deep": {"deeper": {"n": 1, "w": "x"}}},
         "frame": pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["r0", "r1"]), "sparse": sparse((4, 5)),
         "categories": pandas.Categorical(["a", "b", None]), "nullable": pandas.array([1, None], dtype="Int64"),
-        "list": ["x", "y", "z"],
+        "list": ["x", "y", "z"], "nothing": None,
     }
     return data
 
