@@ -107,7 +107,7 @@ impl Resolver<'_> {
         if is_part(self.hierarchy.tree(), self.node) {
             return &[];
         }
-        self.view.as_ref().map_or(&[], |view| view.axes(self.node))
+        self.view.as_ref().map_or(&[], |view| view.axes(self.hierarchy.tree(), self.node))
     }
 
     fn frame_of(&self, axis: Axis) -> Result<Frame> {

@@ -2,10 +2,13 @@
 
 An array's answer may differ from what was written only when a changed byte of no checksum decides it: a byte of one of
 its own chunks without a checksum, or of metadata without one. Checksums are: fletcher32, crc32c, the Adler-32 and CRC
-of zlib, gzip and bzip2, zstd's when the writer asked for it; and of metadata, those of HDF5's newer structures.
+of zlib, gzip and bzip2, zstd's when the writer asked for it, an archive's of a whole entry; and of metadata, those of
+HDF5's newer structures.
 """
 
 import shutil
+import struct
+import zipfile
 from dataclasses import dataclass, field
 
 import anndata
@@ -15,6 +18,7 @@ import numcodecs
 import numpy
 import zarr
 from zarr.codecs import BloscCodec, BytesCodec, Crc32cCodec, GzipCodec, ShardingCodec, ZstdCodec
+from zarr.storage import ZipStore
 
 from .corpus import anndata_files
 from .corpus.case import numbers, smooth, texts
@@ -119,6 +123,31 @@ def zarr_shards(path):
     zarr.consolidate_metadata(path)
 
 
+def zarr_zip(compression):
+    """A store in one archive: chunks that are compressed or checked, and ones that are read in parts.
+
+    zarr-python writes entries in no fixed order and with the time of day; here the same bytes come again.
+    """
+
+    def write(path):
+        store = {}
+        group = zarr.open_group(zarr.storage.MemoryStore(store), mode="w", zarr_format=3)
+        for name, options in {
+            "plain": {"compressors": None},
+            "zstd": {"compressors": ZstdCodec()},
+            "blosc": {"compressors": BloscCodec(cname="lz4")},
+            "crc32c": {"compressors": Crc32cCodec()},
+            "sharded": {"compressors": None, "shards": (128, 36)},
+            "sharded_gzip": {"compressors": GzipCodec(), "shards": (128, 36)},
+        }.items():
+            group.create_array(name, data=smooth((160, 36)), chunks=(64, 36), **options)
+        with zipfile.ZipFile(path, "w") as archive:
+            for name, content in sorted(store.items()):
+                archive.writestr(zipfile.ZipInfo(name), content.to_bytes(), compression)
+
+    return write
+
+
 def h5ad(make):
     def write(path):
         make().write_h5ad(path, compression="gzip")
@@ -154,12 +183,15 @@ def subjects():
         Subject("version2.zarr", zarr_2),
         Subject("version3.zarr", zarr_3),
         Subject("shards.zarr", zarr_shards),
+        Subject("stored.zarr.zip", zarr_zip(zipfile.ZIP_STORED)),
+        Subject("deflated.zarr.zip", zarr_zip(zipfile.ZIP_DEFLATED)),
     ]
 
 
 def extents(path):
     """Where the elements of each array lie in a file; everything else is metadata."""
-    found = zarr_extents(path) if path.is_dir() else hdf5_extents(path)
+    find = zip_extents if zipfile.is_zipfile(path) else zarr_extents if path.is_dir() else hdf5_extents
+    found = find(path)
     return sorted(found, key=lambda extent: (extent.path, extent.start))
 
 
@@ -188,6 +220,20 @@ def zarr_extents(path):
             for file in sorted((path / name).rglob("*")):
                 if file.is_file() and file.name not in ("zarr.json", ".zarray", ".zattrs"):
                     yield Extent(str(file.relative_to(path)), 0, file.stat().st_size, name, guarded_codecs(node))
+
+
+def zip_extents(path):
+    """Contents of the archive's entries. Whole ones are checked by their CRC-32; parts of stored ones are not."""
+    with ZipStore(path, mode="r") as store, zipfile.ZipFile(path) as archive:
+        arrays = dict(zarr.open_group(store, mode="r").arrays())
+        for entry in archive.infolist():
+            with open(path, "rb") as stream:
+                stream.seek(entry.header_offset + 26)
+                start = entry.header_offset + 30 + sum(struct.unpack("<HH", stream.read(4)))
+            node = "" if entry.filename.endswith("zarr.json") else entry.filename.split("/")[0]
+            in_parts = node and (arrays[node].shards or not arrays[node].compressors)
+            guarded = not in_parts or entry.compress_type != zipfile.ZIP_STORED or guarded_codecs(arrays[node])
+            yield Extent("", start, start + entry.compress_size, node, guarded)
 
 
 def guarded_codecs(array):

@@ -14,7 +14,9 @@ class House:
         (folder / "settings.toml").write_text(text)
         self.log = folder / "serve.log"
         arguments = ("--config", str(folder / "settings.toml"))
-        self.server = stack.Server.start(folder / "registry.db", stack.bare_environment(), self.log, *arguments)
+        environment = stack.bare_environment()
+        self.server = stack.Server.start(folder / "registry.db", environment, self.log, *arguments)
+        self.has_library = stack.command(["hdf5-worker", "--help"], environment, check=False).returncode == 0
         self.client = Client(self.server.uri, seconds)
 
     def place(self, name):

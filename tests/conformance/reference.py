@@ -1,14 +1,14 @@
-"""What the reference readers find in a file: h5py, zarr-python and anndata.
+"""What the reference readers find in a file: h5py and zarr-python.
 
 Nothing here knows the server. Every node of a file by its path, with its kind, its shape, the name of its type in
 the words that listings use, and its elements when they are asked for.
 """
 
+import contextlib
 import warnings
 from dataclasses import dataclass
 from typing import Any
 
-import anndata
 import h5py
 import hdf5plugin  # noqa: F401  registers the filters with libhdf5
 import numpy
@@ -16,13 +16,15 @@ import scipy.sparse
 import zarr
 from zarr.storage import ZipStore
 
-
 ANY = object()
 
 
 @dataclass
 class Found:
-    """A node as the reference reader sees it. `dtype` is h5py's or numpy's; `kind` is group, array or unreadable."""
+    """A node as the reference reader sees it. `dtype` is h5py's or numpy's; `kind` is group, array or unreadable.
+
+    An array without a shape holds one null.
+    """
 
     kind: str
     shape: tuple = ()
@@ -39,7 +41,8 @@ def stored_nodes(path):
     if path.is_dir() or path.suffix == ".zip":
         return zarr_nodes(path)
     nodes = {}
-    with h5py.File(path) as file:
+    # External storage is looked for in the working folder.
+    with contextlib.chdir(path.parent), h5py.File(path) as file:
         walk(file, "", [h5py.h5o.get_info(file.id).addr], nodes)
     return nodes
 
@@ -102,6 +105,10 @@ def dataset(item):
         return Found("array", shape, dtype, error)
     if h5py.check_ref_dtype(dtype) is h5py.Reference:
         values = numpy.array([item.file[to].name if to else None for to in numpy.ravel(values)], object).reshape(shape)
+    inner = h5py.check_vlen_dtype(dtype)
+    if isinstance(inner, numpy.dtype) and inner.byteorder == ">":  # h5py takes the stored bytes for little-endian ones
+        swapped = [value.view(inner) if isinstance(value, numpy.ndarray) else value for value in values.reshape(-1)]
+        values.reshape(-1)[:] = swapped
     return Found("array", shape, dtype, values, padding == h5py.h5t.STR_SPACEPAD)
 
 
@@ -128,56 +135,49 @@ def zarr_array(node):
     """A zarr node with all its elements."""
     if isinstance(node, zarr.Group):
         return Found("group", attributes=node.attrs.asdict())
-    return Found("array", node.shape, node.dtype, node[...], attributes=node.attrs.asdict())
+    found = node.attrs.asdict()
+    if found.get("encoding-type") == "null":
+        return Found("array", None, attributes=found)
+    return Found("array", node.shape, node.dtype, node[...], attributes=found)
 
 
 def type_name(dtype):
-    """The name of a dtype in the words of listings, or None where they have no fixed word yet."""
-    if dtype is None:
+    """The name of a dtype in the words of listings, or None where it has no fixed word."""
+    if dtype is None or dtype.kind == "V" and h5py.check_opaque_dtype(dtype):
         return None
+    named = special_name(dtype)
+    if named is not None or dtype.kind == "O":
+        return named
     if dtype.names is not None:
         fields = [type_name(dtype[name]) for name in dtype.names]
-        named = [f"{name}: {field}" for name, field in zip(dtype.names, fields, strict=True)]
-        return None if None in fields else f"struct{{{', '.join(named)}}}"
+        inner = ", ".join(f"{name}: {field}" for name, field in zip(dtype.names, fields, strict=True))
+        return None if None in fields else f"struct{{{inner}}}"
     if dtype.subdtype is not None:
         inner, shape = dtype.subdtype
         return type_name(inner) and f"{type_name(inner)}{list(shape)}"
-    if h5py.check_string_dtype(dtype) is not None and dtype.kind == "O" or dtype.kind == "T":
-        return "str"
-    if dtype.kind == "O" or h5py.check_enum_dtype(dtype) is not None or dtype.kind in "cMmg" or dtype.itemsize > 8 and dtype.kind == "f":
-        return None
-    if dtype.kind == "S":
-        return f"S{dtype.itemsize}"
-    if dtype.kind == "U":
-        return f"U{dtype.itemsize // 4}"
+    if dtype.kind in "SU":
+        return f"{dtype.kind}{dtype.itemsize if dtype.kind == 'S' else dtype.itemsize // 4}"
     if dtype.kind == "V":
-        return None if h5py.check_opaque_dtype(dtype) else f"opaque{dtype.itemsize}"
+        return f"opaque{dtype.itemsize}"
     return dtype.newbyteorder("=").name
 
 
-def anndata_nodes(path):
-    """What anndata finds: {node: frame, matrix or array}, and the leaves of uns."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        data = anndata.read_zarr(path) if path.is_dir() else anndata.read_h5ad(path)
-    nodes = {"obs": data.obs, "var": data.var}
-    if data.X is not None:
-        nodes["X"] = data.X
-    for group in ("layers", "obsm", "varm", "obsp", "varp"):
-        nodes |= {f"{group}/{name}": value for name, value in getattr(data, group).items()}
-    if data.raw is not None:
-        nodes |= {"raw/X": data.raw.X, "raw/var": data.raw.var}
-        nodes |= {f"raw/varm/{name}": value for name, value in data.raw.varm.items()}
-    return nodes | dict(leaves(data.uns, "uns"))
-
-
-def leaves(mapping, path):
-    """Every leaf of uns by its node path."""
-    for name, value in mapping.items():
-        if isinstance(value, dict):
-            yield from leaves(value, f"{path}/{name}")
-        else:
-            yield f"{path}/{name}", value
+def special_name(dtype):
+    """The name of a type that NumPy has not, or knows by its metadata only."""
+    if dtype.kind == "T" or dtype.kind == "O" and h5py.check_string_dtype(dtype) is not None:
+        return "str"
+    if h5py.check_ref_dtype(dtype) is h5py.Reference:
+        return "object reference"
+    if h5py.check_vlen_dtype(dtype) is not None:
+        inner = type_name(h5py.check_vlen_dtype(dtype))
+        return inner and f"list[{inner}]"
+    members = h5py.check_enum_dtype(dtype)
+    if members is not None:
+        listed = ", ".join(f"{name}: {value}" for name, value in members.items())
+        return f"enum{{{listed}}} of {dtype.newbyteorder('=').name}"
+    if dtype.names == ("real", "imag"):
+        return f"complex{dtype.itemsize * 8}"
+    return None
 
 
 def count(value):

@@ -24,7 +24,7 @@ class Outcome:
     elements: int = 0
     answers: int = 0
     refused: dict = field(default_factory=dict)
-    """Message of the refusal by node; of the whole file under its name."""
+    """Message of the refusal by node."""
 
     def words(self):
         """`read`, `refused`, or which nodes of it are refused."""
@@ -32,8 +32,7 @@ class Outcome:
             return "read"
         if not self.answers:
             return "refused"
-        patterns = [*self.case.refused, *self.case.open_question]
-        fitting = [pattern for pattern in patterns if any(fnmatchcase(node, pattern) for node in self.refused)]
+        fitting = [pattern for pattern in self.case.refused if any(fnmatchcase(node, pattern) for node in self.refused)]
         return f"read, but for {', '.join(f'`{pattern}`' for pattern in fitting)}"
 
 

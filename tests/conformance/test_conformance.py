@@ -6,8 +6,8 @@
 
 import os
 import random
-import re
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import numpy
@@ -18,7 +18,8 @@ import scipy.sparse
 from . import table as tables
 from .compare import same_elements, same_meaning
 from .corpus import CASES
-from .reference import ANY, anndata_nodes, count, stored_nodes, type_name
+from .readers import axis_of
+from .reference import ANY, count, stored_nodes, type_name
 from .selections import axis, random_slice, spelled
 
 # Compound datasets of anndata 0.6 that are tables and groups of AnnData's view; the neighbour graphs that anndata
@@ -33,21 +34,17 @@ def test_the_corpus_is_large():
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.name)
 def test_file(house, table, case):
+    case = built(house, case)
     path = house.place(case.name)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         case.write(path)
     outcome = table.begin(case)
-    try:
-        house.register(case.name)
-        tree = house.tree(case.name)
-    except NotImplementedError as error:
-        accepted(case, "", error, outcome)
-        return
+    house.register(case.name)
     stored = stored_nodes(path)
-    same_listing(case, tree, stored)
+    same_listing(case, house.tree(case.name), stored)
     outcome.nodes = len(stored)
-    meant = anndata_nodes(path) if case.view else {}
+    meant = case.view(path) if case.view else {}
     for node, found in stored.items():
         if found.kind == "unreadable":
             refuses(house, case, node, outcome)
@@ -60,12 +57,18 @@ def test_file(house, table, case):
     unused(case, stored | meant)
 
 
+def built(house, case):
+    """The case as the tested build serves it: virtual datasets are read by the feature libhdf5."""
+    served = house.has_library and any("feature libhdf5" in words for words in case.refused.values())
+    return replace(case, refused={}) if served else case
+
+
 def viewed(case, node, found, meant):
     """Whether a stored array is another thing in AnnData's view: then it is compared as what it means."""
     parent, _, column = node.rpartition("/")
     frame = meant.get(parent)
     coded = isinstance(frame, pandas.DataFrame) and isinstance(frame.dtypes.get(column), pandas.CategoricalDtype)
-    return case.view and (node in meant or coded or node in OLD_TABLES and found.dtype.names is not None)
+    return case.view and (meant.get(node) is not None or coded or node in OLD_TABLES and found.dtype.names is not None)
 
 
 def here(node, stored):
@@ -79,7 +82,7 @@ def same_listing(case, tree, stored):
     assert set(tree) == {node for node in stored if node} | ({""} & set(tree))
     for node, found in stored.items():
         listed = tree.get(node)
-        if listed is None or case.question(node) or case.refusal(node):
+        if listed is None or case.refusal(node):
             continue
         assert listed["kind"] == found.kind, f"{node}: {listed}"
         same_attributes(node, listed, found)
@@ -113,9 +116,9 @@ def compare(case, node, outcome, check):
 
 def accepted(case, node, error, outcome):
     """A refusal with the words that the case names."""
-    words = case.refusal(node) or case.question(node)
-    assert words is not None, f"{node or case.name} must be served: {error}"
-    assert re.search(words, str(error)), f"{node}: expected {words!r} in: {error}"
+    words = case.refusal(node)
+    assert words is not None, f"{node} must be served: {error}"
+    assert words in str(error), f"{node}: expected {words!r} in: {error}"
     outcome.refused[node] = str(error)
 
 
@@ -130,9 +133,6 @@ def stored_array(house, case, node, found, outcome):
     """The whole array, and two selections of it."""
     table = house.client.get({"key": case.name, "node": node} if node else (case.name,))
     assert not isinstance(found.values, Exception), f"the reference cannot read it: {found.values}"
-    if found.shape is None:
-        assert table.num_rows <= 1
-        return
     same_elements(table, found)
     outcome.answers += 1
     outcome.elements += count(numpy.asarray(found.values))
@@ -159,28 +159,29 @@ def meaning(house, case, node, expected, outcome):
     outcome.answers += 1
     outcome.elements += count(expected)
     chance = random.Random(f"{case.name} {node} view")
-    if node in ("X", "raw/X") or node.startswith(("layers/", "obsm/", "varm/", "obsp/", "varp/")):
-        if isinstance(expected, numpy.ndarray) or scipy.sparse.issparse(expected):
-            along = {"v": "var"}.get(node[0], "obs")
-            selectors, rows = axis(chance, expected.shape[0])
-            taken = expected[rows]
-            if node.startswith(("obsp/", "varp/")):
-                taken = taken[:, rows]
-            same_meaning(house.client.direct({"key": case.name, "node": node, along: selectors}), taken)
-            outcome.answers += 1
+    along = axis_of(node)
+    if along and (isinstance(expected, numpy.ndarray) or scipy.sparse.issparse(expected)):
+        selectors, rows = axis(chance, expected.shape[0])
+        taken = expected[rows]
+        if f"{along}p" in node.split("/"):
+            taken = taken[:, rows]
+        same_meaning(house.client.direct({"key": case.name, "node": node, along: selectors}), taken)
+        outcome.answers += 1
 
 
 def unused(case, nodes):
     """Every pattern of a case names a node: a wrong one would hide what is refused."""
-    for pattern in (*case.refused, *case.open_question):
+    for pattern in case.refused:
         fitting = type(case)("", "", "", "", None, refused={pattern: "x"})
         assert any(fitting.refusal(node) for node in nodes), f"no node fits {pattern!r}"
 
 
-def test_the_documented_table_fits(table):
+def test_the_documented_table_fits(house, table):
     """`docs/formats.md` holds what this run found."""
     if set(table.outcomes) != {case.name for case in CASES}:
         pytest.skip("not every file was looked at")
+    if house.has_library:
+        pytest.skip("the documented table is that of a build without the feature libhdf5")
     wanted = os.environ.get("CONFORMANCE_TABLE")
     if wanted:
         Path(wanted).write_text("\n".join(table.lines()) + "\n")

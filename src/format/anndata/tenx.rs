@@ -20,6 +20,9 @@ use crate::model::tree::{Node, Tree, join};
 /// Members of `features` that get another name in `var`, in the order of its columns.
 const RENAMED: [(&str, &str); 2] = [("id", "gene_ids"), ("feature_type", "feature_types")];
 
+/// Member of `features` that lists the names of other members.
+const TAGS: &str = "_all_tag_keys";
+
 /// Most members of the root of a file of Cell Ranger.
 const MAX_MEMBERS: usize = 64;
 
@@ -78,12 +81,15 @@ pub(super) fn meaning(tree: &Tree, group: &str, path: &str) -> Result<Option<Mea
     })
 }
 
-/// Axes of the nodes as stored, by their path below the group.
-pub(super) fn axes_of_stored(path: &str) -> &'static [Axis] {
+/// Axes of the nodes as stored, by their path below the group. `features` holds lists that are not of the
+/// features too: names of tags, and the targets of a panel.
+pub(super) fn axes_of_stored(tree: &Tree, group: &str, path: &str) -> &'static [Axis] {
     match path {
         "barcodes" | "filtered_barcodes" => &[Axis::Observations],
         "genes" | "gene_names" => &[Axis::Variables],
-        path if path.starts_with("features/") => &[Axis::Variables],
+        path if path.strip_prefix("features/").is_some_and(|name| is_of_features(tree, group, name)) => {
+            &[Axis::Variables]
+        }
         _ => &[],
     }
 }
@@ -96,6 +102,13 @@ pub(super) fn members(tree: &Tree, group: &str, attribute: &str) -> Vec<String> 
         _ => return Vec::new(),
     };
     frame.map(|frame| frame.columns.into_iter().map(|(name, _)| name).collect()).unwrap_or_default()
+}
+
+/// Whether the member `name` of `features` is a list with an element for each feature.
+fn is_of_features(tree: &Tree, group: &str, name: &str) -> bool {
+    let features = join(group, "features");
+    let rows = length(tree, &join(&features, "name"));
+    name != TAGS && rows.is_some() && length(tree, &join(&features, name)) == rows
 }
 
 fn is_group(tree: &Tree, path: &str) -> bool {
@@ -134,9 +147,7 @@ fn var(tree: &Tree, group: &str) -> Result<Frame> {
         let ids = Column::Array { path: join(group, "genes") };
         return frame(tree, "var", vec![("gene_ids".to_owned(), ids)], join(group, "gene_names"));
     }
-    let names = join(&features, "name");
-    let rows = length(tree, &names);
-    let is_column = |name: &str| length(tree, &join(&features, name)) == rows;
+    let is_column = |name: &str| is_of_features(tree, group, name);
     // A matrix of probes has the genes' ids beside its own.
     let has_probes = is_column("gene_id");
     let renamed: &[_] = if has_probes {
@@ -146,13 +157,12 @@ fn var(tree: &Tree, group: &str) -> Result<Frame> {
     };
     let first = renamed.iter().filter(|(name, _)| is_column(name)).copied();
     let members = tree.children(&features).into_iter();
-    let others = members.filter(|name| {
-        !matches!(*name, "name" | "_all_tag_keys") && is_column(name) && renamed.iter().all(|(known, _)| known != name)
-    });
+    let others =
+        members.filter(|name| *name != "name" && is_column(name) && renamed.iter().all(|(known, _)| known != name));
     let columns = first.chain(others.map(|name| (name, name)));
     let columns =
         columns.map(|(stored, name)| (name.to_owned(), Column::Array { path: join(&features, stored) })).collect();
-    frame(tree, "var", columns, names)
+    frame(tree, "var", columns, join(&features, "name"))
 }
 
 fn frame(tree: &Tree, path: &str, mut columns: Vec<(String, Column)>, index: String) -> Result<Frame> {

@@ -115,11 +115,11 @@ impl View {
     }
 
     /// The axes that the first dimensions of the node at `path` follow; dimensions beyond have none.
-    pub fn axes(&self, path: &str) -> &'static [Axis] {
+    pub fn axes(&self, tree: &Tree, path: &str) -> &'static [Axis] {
         let path = self.relative(path);
         match (axes_of(path), &self.kind) {
             ([], Kind::Loom) => loom::axes_of_stored(path),
-            ([], Kind::TenX { .. }) => tenx::axes_of_stored(path),
+            ([], Kind::TenX { group }) => tenx::axes_of_stored(tree, group, path),
             ([], Kind::MuData) if path.starts_with("obsmap/") => &[Axis::Observations],
             ([], Kind::MuData) if path.starts_with("varmap/") => &[Axis::Variables],
             (axes, _) => axes,

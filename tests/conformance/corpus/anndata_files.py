@@ -8,6 +8,7 @@ import pandas
 import scipy.sparse
 from anndata.io import write_elem
 
+from ..readers import anndata_nodes
 from .case import FLOATS, INTEGERS, Case, numbers, smooth
 
 ROWS, COLUMNS = 25, 9
@@ -87,7 +88,7 @@ def unstructured():
         "matrix": numbers(12, "f8").reshape(3, 4), "empty": {}, "nested": {"deep": {"deeper": {"n": 1, "w": "x"}}},
         "frame": pandas.DataFrame({"a": [1, 2], "b": ["x", "y"]}, index=["r0", "r1"]), "sparse": sparse((4, 5)),
         "categories": pandas.Categorical(["a", "b", None]), "nullable": pandas.array([1, None], dtype="Int64"),
-        "list": ["x", "y", "z"],
+        "list": ["x", "y", "z"], "nothing": None,
     }
     return data
 
@@ -168,13 +169,6 @@ CONTENTS = {
     "no_columns": ("0 variables", no_columns),
     "nothing": ("0 observations, 0 variables", nothing),
 }
-QUESTIONS = {
-    "dense_types": {"obsm/complex": "(?i)complex"},
-    "sparse_types": {},
-    "records": {"uns/*": "(?i)rec-array|struct"},
-    "awkward": {"obsm/*": "(?i)awkward", "uns/texts*": "(?i)awkward"},
-}
-
 
 def hdf5(make, **options):
     def write(path):
@@ -214,19 +208,18 @@ def narrow_indices(path):
 
 def cases():
     for content, (holds, make) in CONTENTS.items():
-        questions = {"open_question": QUESTIONS.get(content, {}), "view": True}
         name = f"anndata/{content}"
-        yield Case(f"{name}.h5ad", "anndata 0.12", "h5ad", holds, hdf5(make), **questions)
+        yield Case(f"{name}.h5ad", "anndata 0.12", "h5ad", holds, hdf5(make), view=anndata_nodes)
         for version in (2, 3):
             file = zarr(make, version)
-            yield Case(f"{name}_v{version}.zarr", "anndata 0.12", f"zarr v{version}", holds, file, **questions)
+            yield Case(f"{name}_v{version}.zarr", "anndata 0.12", f"zarr v{version}", holds, file, view=anndata_nodes)
     for compression in ("gzip", "lzf"):
         file = hdf5(sparse_types, compression=compression)
-        yield Case(f"anndata/{compression}.h5ad", "anndata 0.12", "h5ad", f"csr and csc, {compression}", file, view=True)
+        yield Case(f"anndata/{compression}.h5ad", "anndata 0.12", "h5ad", f"csr and csc, {compression}", file, view=anndata_nodes)
     holds = "csr in chunks, shuffle, gzip, fletcher32"
-    yield Case("anndata/chunked.h5ad", "anndata 0.12", "h5ad", holds, chunked, view=True)
+    yield Case("anndata/chunked.h5ad", "anndata 0.12", "h5ad", holds, chunked, view=anndata_nodes)
     file = narrow_indices
-    yield Case("anndata/narrow.h5ad", "anndata 0.12, changed", "h5ad", "csr with indices of 16 bits", file, view=True)
+    yield Case("anndata/narrow.h5ad", "anndata 0.12, changed", "h5ad", "csr with indices of 16 bits", file, view=anndata_nodes)
 
 
 CASES = list(cases())

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
+from typing import Any
 
 import numpy
 
@@ -12,8 +13,7 @@ import numpy
 class Case:
     """A file, made by `write` when a test asks for it.
 
-    `refused` names nodes (as in `fnmatch`) that are not served, each with a regular expression that the refusal
-    must meet. `open_question` is the same for nodes of which work goes on: served right, or refused so. Every
+    `refused` names nodes (as in `fnmatch`) that are not served, each with words that the refusal must hold. Every
     other node must be served.
     """
 
@@ -27,22 +27,12 @@ class Case:
     """Types, layouts and filters, in a few words: a row of the table."""
     write: Callable[[Path], None] = field(repr=False)
     refused: dict[str, str] = field(default_factory=dict)
-    open_question: dict[str, str] = field(default_factory=dict)
-    view: bool = False
-    """Whether anndata reads the file too, so that its own nodes are compared as well."""
+    view: Callable[[Path], dict[str, Any]] | None = None
+    """What finds the AnnData objects of the file by path, so that their own nodes are compared as well."""
 
     def refusal(self, node):
-        """The expression that the refusal of `node` meets, or None when it must be served."""
-        return first(self.refused, node)
-
-    def question(self, node):
-        """The expression that a refusal of `node` would meet, or None when it may not be refused."""
-        return first(self.open_question, node)
-
-
-def first(patterns, node):
-    """The value of the first pattern that `node` meets."""
-    return next((words for pattern, words in patterns.items() if fnmatchcase(node, pattern)), None)
+        """The words that the refusal of `node` holds, or None when it must be served."""
+        return next((words for pattern, words in self.refused.items() if fnmatchcase(node, pattern)), None)
 
 
 INTEGERS = ("i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8")

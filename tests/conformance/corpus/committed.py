@@ -3,10 +3,10 @@
 import shutil
 from pathlib import Path
 
+from ..readers import anndata_nodes
 from .case import Case
 
 FILES = Path(__file__).resolve().parent.parent / "files"
-RECORDS = {"uns/records": "(?i)rec-array|struct|legacy|no known|not supported"}
 
 
 def copied(name):
@@ -29,7 +29,7 @@ def cases():
         form = "zarr v2" if packed else "h5ad"
         name = f"anndata-{version}/{kind}.{'zarr' if packed else 'h5ad'}"
         what = holds[kind].removesuffix(", gzip") if packed else holds[kind]
-        yield Case(name, f"anndata {version}", form, what, copied(file.name), open_question=RECORDS, view=True)
+        yield Case(name, f"anndata {version}", form, what, copied(file.name), view=anndata_nodes)
 
 
 CASES = list(cases())

@@ -143,40 +143,41 @@ def write_external(path):
         file.create_dataset("outside", (6, 4), "<i4", external=[(raw.name, 0, h5py.h5f.UNLIMITED)])
 
 
+def float_of(size, exponent, mantissa):
+    """The words that refuse a float that is not IEEE's."""
+    return f"element type float of {size} bytes with {exponent} exponent and {mantissa} mantissa bits is not supported"
+
+
 TYPES = {
-    "enumerations": ("enumerations", write_enumerations, {"*/*": "(?i)enum", "scalar": "(?i)enum"}),
+    "enumerations": ("enumerations", write_enumerations, {}),
     "complex": ("complex64, complex128, both byte orders", write_complex, {}),
-    "sequences": ("variable-length sequences", write_sequences, {"*/*": "(?i)variable-length|sequence"}),
+    "sequences": ("variable-length sequences", write_sequences, {}),
     "references": (
         "object and region references",
         write_references,
-        {name: "(?i)reference" for name in ("objects", "chunked", "with_null", "regions")},
+        {"regions": "element type region reference is not supported"},
     ),
-    "bit_fields": ("bit fields", write_bit_fields, {"b*": "(?i)bit ?field"}),
+    "bit_fields": ("bit fields", write_bit_fields, {}),
     "narrow": (
         "integers of 12 bits, bfloat16, long double",
         write_narrow,
-        {"short*": "(?i)bit|precision", "bfloat16": "(?i)float", "long_double": "(?i)float|bit"},
+        {"bfloat16": float_of(2, 8, 7), "long_double": float_of(16, 15, 64)},
     ),
     "times": ("NumPy's times as tagged opaque", write_times, {}),
-    "deep_compounds": (
-        "enumerations, complex and sequences in compounds",
-        write_deep_compounds,
-        {"plain": "(?i)enum", "chunked": "(?i)enum", "ragged": "(?i)variable-length|sequence"},
-    ),
+    "deep_compounds": ("enumerations, complex and sequences in compounds", write_deep_compounds, {}),
 }
+VIRTUAL = "virtual dataset (its data lies in other datasets): only a build with the feature libhdf5 reads it"
 
 
 def cases():
     for version in ("earliest", "v110", "latest"):
-        for name, (holds, write, questions) in TYPES.items():
+        for name, (holds, write, refused) in TYPES.items():
             file = writer(version, write)
             path = f"h5py/{version}/{name}.h5"
-            yield Case(path, "h5py", f"libver {version}", holds, file, open_question=questions)
-    virtual = {"joined": "(?i)virtual", "of_itself": "(?i)virtual"}
-    yield Case("h5py/virtual.h5", "h5py", "libver latest", "virtual datasets", write_virtual, open_question=virtual)
-    outside = {"outside": "(?i)external"}
-    yield Case("h5py/external.h5", "h5py", "libver earliest", "external storage", write_external, open_question=outside)
+            yield Case(path, "h5py", f"libver {version}", holds, file, refused)
+    virtual = {"joined": VIRTUAL, "of_itself": VIRTUAL}
+    yield Case("h5py/virtual.h5", "h5py", "libver latest", "virtual datasets", write_virtual, virtual)
+    yield Case("h5py/external.h5", "h5py", "libver earliest", "external storage", write_external)
 
 
 CASES = list(cases())

@@ -10,8 +10,9 @@ import tables
 
 from .case import FLOATS, INTEGERS, Case, numbers, smooth
 
-REFERENCE = "(?i)reference"
-SEQUENCE = "(?i)variable-length|sequence|opaque"
+TIME = "element type time is not supported"
+BLOSC2 = "has the filter blosc2 (id 32026): not supported"
+NAMED_TYPE = "named datatype: not supported"
 
 
 def pytables_arrays(path):
@@ -203,37 +204,30 @@ def matlab_sparse(path):
         group["jc"] = numpy.array([0, 2, 3, 5], "u8")
 
 
-PANDAS_TEXT = {"frames/fixed/block*_values": f"{SEQUENCE}|bit ?field"}
 DIMENSIONS = "netCDF's dimensions, unlimited, fill values, packed, zlib + shuffle + fletcher32"
 
 
 def cases():
-    holds, bits = "Array, CArray, EArray of every number type", "(?i)bit ?field"
-    yield Case("pytables/arrays.h5", "PyTables", "2", holds, pytables_arrays, open_question={"arrays/bool": bits})
+    holds = "Array, CArray, EArray of every number type"
+    yield Case("pytables/arrays.h5", "PyTables", "2", holds, pytables_arrays)
     for library in ("zlib", "bzip2", "blosc:blosclz", "blosc:lz4", "blosc:zstd", "blosc:zlib"):
         name = f"pytables/{library.replace(':', '_')}.h5"
         yield Case(name, "PyTables", "2", f"{library}, shuffle, fletcher32", pytables_filters(library))
-    blosc2 = {"*": "filter.*blosc2|blosc2.*not supported"}
-    yield Case("pytables/blosc2.h5", "PyTables", "2", "blosc2:lz4", pytables_filters("blosc2:lz4"), open_question=blosc2)
-    yield Case("pytables/table.h5", "PyTables", "2", "Table with nested columns", pytables_table, open_question={"rows": bits})
-    questions = {"colours": "(?i)enum", "time64": "(?i)time", "time32": "(?i)time"}
-    file = pytables_enumerations
-    yield Case("pytables/enumerations.h5", "PyTables", "2", "enumerations, times, complex", file, open_question=questions)
-    questions = {"ragged": SEQUENCE}
-    yield Case("pytables/sequences.h5", "PyTables", "2", "VLArray", pytables_sequences, open_question=questions)
-    yield Case("pandas/table.h5", "pandas HDFStore", "table", "texts, numbers, dates", pandas_table, open_question={"frames/table/table": bits})
-    blocks = {"frames/fixed/block2_values": bits}
-    yield Case("pandas/fixed.h5", "pandas HDFStore", "fixed", "blocks of numbers and dates", pandas_fixed, open_question=blocks)
-    yield Case("pandas/fixed_texts.h5", "pandas HDFStore", "fixed", "pickled texts", pandas_fixed_texts, open_question=PANDAS_TEXT)
-    yield Case("pandas/compressed.h5", "pandas HDFStore", "table", "blosc:zstd", pandas_compressed, open_question={"frame/table": bits})
-    yield Case("pandas/categories.h5", "pandas HDFStore", "table", "categories", pandas_categories, open_question={"frame/table": bits})
+    yield Case("pytables/blosc2.h5", "PyTables", "2", "blosc2:lz4", pytables_filters("blosc2:lz4"), {"*": BLOSC2})
+    yield Case("pytables/table.h5", "PyTables", "2", "Table with nested columns", pytables_table)
+    refused, file = {"time64": TIME, "time32": TIME}, pytables_enumerations
+    yield Case("pytables/enumerations.h5", "PyTables", "2", "enumerations, times, complex", file, refused)
+    yield Case("pytables/sequences.h5", "PyTables", "2", "VLArray", pytables_sequences)
+    yield Case("pandas/table.h5", "pandas HDFStore", "table", "texts, numbers, dates", pandas_table)
+    yield Case("pandas/fixed.h5", "pandas HDFStore", "fixed", "blocks of numbers and dates", pandas_fixed)
+    yield Case("pandas/fixed_texts.h5", "pandas HDFStore", "fixed", "pickled texts", pandas_fixed_texts)
+    yield Case("pandas/compressed.h5", "pandas HDFStore", "table", "blosc:zstd", pandas_compressed)
+    yield Case("pandas/categories.h5", "pandas HDFStore", "table", "categories", pandas_categories)
     for kind in ("NETCDF4", "NETCDF4_CLASSIC"):
-        name = f"netcdf4/{kind.lower()}.nc"
-        yield Case(name, "netCDF4", kind, DIMENSIONS, netcdf(kind), open_question={"x": REFERENCE})
-    questions = {"colours": "(?i)enum", "ragged_values": SEQUENCE}
-    refused = {"colour": "(?i)type", "pair": "(?i)type", "ragged": "(?i)type"}
+        yield Case(f"netcdf4/{kind.lower()}.nc", "netCDF4", kind, DIMENSIONS, netcdf(kind))
+    refused = dict.fromkeys(("colour", "pair", "ragged"), NAMED_TYPE)
     holds = "enumeration, compound and sequence types"
-    yield Case("netcdf4/types.nc", "netCDF4", "NETCDF4", holds, netcdf_types, refused, questions)
+    yield Case("netcdf4/types.nc", "netCDF4", "NETCDF4", holds, netcdf_types, refused)
     for name, filters in {
         "zstd": {"compression": "zstd"},
         "bzip2": {"compression": "bzip2"},
@@ -246,8 +240,7 @@ def cases():
         yield Case(f"netcdf4/{name}.nc", "netCDF4", "NETCDF4", holds, netcdf_filters(filters))
     yield Case("h5netcdf/plain.nc", "h5netcdf", "NETCDF4", "dimensions, groups, gzip", h5netcdf_file)
     yield Case("matlab/values.h5", "hdf5storage", "MATLAB 7.3", "matrices, characters, structs, user block", matlab)
-    questions = {"cell": REFERENCE}
-    yield Case("matlab/cells.h5", "hdf5storage", "MATLAB 7.3", "cells, complex", matlab_cells, open_question=questions)
+    yield Case("matlab/cells.h5", "hdf5storage", "MATLAB 7.3", "cells, complex", matlab_cells)
     yield Case("matlab/sparse.h5", "h5py, as MATLAB", "MATLAB 7.3", "a sparse matrix as data, ir, jc", matlab_sparse)
 
 

@@ -7,6 +7,7 @@ import numpy
 import scipy.sparse
 import zarr
 
+from ..readers import cell_ranger_nodes, loom_nodes, mudata_nodes, spatialdata_nodes
 from .anndata_files import columns, raw, sparse, sparse_types
 from .case import Case
 from .committed import copied
@@ -101,13 +102,16 @@ def sparse_in_a_file(path):
 
 
 def cases():
-    yield Case("loom/loompy.loom", "loompy 3.0", "Loom 3", "matrix, layers, attributes, graphs", copied("loompy-3.0.loom"))
-    yield Case("loom/old.loom", "h5py, as loompy 2", "Loom 2", "matrix, attributes", loom_1)
-    yield Case("10x/version3.h5", "h5py, as Cell Ranger 3", "10x v3", "matrix, barcodes, features", ten_x_3)
-    yield Case("10x/version2.h5", "h5py, as Cell Ranger 2", "10x v2", "a group for a genome", ten_x_2)
-    yield Case("mudata/two.h5mu", "mudata 0.3", "h5mu", "two modalities", muon_hdf5)
-    yield Case("mudata/two.zarr", "mudata 0.3", "zarr", "two modalities", muon_zarr)
-    yield Case("spatialdata/one.zarr", "zarr-python + anndata", "SpatialData", "a table and an image", spatial)
+    holds, file = "matrix, layers, attributes, graphs", copied("loompy-3.0.loom")
+    yield Case("loom/loompy.loom", "loompy 3.0", "Loom 3", holds, file, view=loom_nodes)
+    yield Case("loom/old.loom", "h5py, as loompy 2", "Loom 2", "matrix, attributes", loom_1, view=loom_nodes)
+    holds, read = "matrix, barcodes, features", cell_ranger_nodes
+    yield Case("10x/version3.h5", "h5py, as Cell Ranger 3", "10x v3", holds, ten_x_3, view=read)
+    yield Case("10x/version2.h5", "h5py, as Cell Ranger 2", "10x v2", "a group for a genome", ten_x_2, view=read)
+    yield Case("mudata/two.h5mu", "mudata 0.3", "h5mu", "two modalities", muon_hdf5, view=mudata_nodes)
+    yield Case("mudata/two.zarr", "mudata 0.3", "zarr", "two modalities", muon_zarr, view=mudata_nodes)
+    holds = "a table and an image"
+    yield Case("spatialdata/one.zarr", "zarr-python + anndata", "SpatialData", holds, spatial, view=spatialdata_nodes)
     holds = "a sparse matrix in a plain file"
     yield Case("anndata/sparse_inside.h5", "anndata 0.12", "HDF5", holds, sparse_in_a_file)
 

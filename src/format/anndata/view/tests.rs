@@ -46,7 +46,7 @@ fn nested_views_answer_for_their_own_paths() {
     let (view, node) = View::locate(&found, "/tables//b/X");
     let view = view.unwrap();
     assert_eq!((view.root(), node.as_str()), ("tables/b", "tables/b/X"));
-    assert_eq!(view.axes(&node), [Axis::Observations, Axis::Variables]);
+    assert_eq!(view.axes(&found, &node), [Axis::Observations, Axis::Variables]);
     let frame = view.frame(&found, Axis::Observations).unwrap();
     assert_eq!((frame.path.as_str(), frame.rows), ("tables/b/obs", 5));
     assert_eq!(View::locate(&found, "tables/a").1, "tables/a/obs");
@@ -98,7 +98,7 @@ fn a_loom_file_is_the_transpose_of_what_it_stores() {
     assert_eq!(matrix.shape(&found).unwrap(), [3, 4]);
     let obs = view.frame(&found, Axis::Observations).unwrap();
     assert_eq!((names(&obs), obs.index.as_deref(), obs.rows), (vec!["Age", "CellID"], Some("CellID"), 3));
-    assert_eq!(view.axes("matrix"), [Axis::Variables, Axis::Observations]);
+    assert_eq!(view.axes(&found, "matrix"), [Axis::Variables, Axis::Observations]);
     assert!(matches!(view.meaning(&found, "obsm/Embedding").unwrap(), Meaning::Column(_)));
 }
 
@@ -132,12 +132,35 @@ fn the_only_genome_is_the_view_of_the_root() {
     let Meaning::Sparse(matrix) = view.meaning(&found, &node).unwrap() else { panic!("X is not sparse") };
     assert_eq!((matrix.path.as_str(), matrix.major, matrix.shape), ("hg", 0, [3, 4]));
     assert_eq!(names(&view.frame(&found, Axis::Variables).unwrap()), ["gene_ids", "_index"]);
-    assert_eq!(View::locate(&found, "hg/X").0.unwrap().axes("hg/barcodes"), [Axis::Observations]);
+    assert_eq!(View::locate(&found, "hg/X").0.unwrap().axes(&found, "hg/barcodes"), [Axis::Observations]);
     assert_eq!(View::locate(&found, "hg").1, "hg");
     found.nodes.extend(counts("mm"));
     assert!(View::at(&found, "").is_none());
     let below = View::below(&found);
     assert_eq!(below.iter().map(View::root).collect::<Vec<_>>(), ["hg", "mm"]);
+}
+
+#[test]
+fn lists_of_features_follow_the_variables_and_other_lists_beside_them_do_not() {
+    let mut found = tree(vec![("", group(serde_json::json!({})))]);
+    found.nodes.extend(counts("matrix"));
+    found.nodes.insert("matrix/features".to_owned(), group(serde_json::json!({})));
+    for (name, length) in [("id", 4), ("name", 4), ("read", 4), ("_all_tag_keys", 1), ("target_sets/panel", 2)] {
+        found.nodes.insert(format!("matrix/features/{name}"), array(&[length], DataType::String));
+    }
+    let axes = |path: &str| {
+        let (view, node) = View::locate(&found, path);
+        view.unwrap().axes(&found, &node)
+    };
+    for name in ["id", "name", "read"] {
+        assert_eq!(axes(&format!("matrix/features/{name}")), [Axis::Variables], "{name}");
+    }
+    for name in ["_all_tag_keys", "target_sets/panel", "none"] {
+        assert!(axes(&format!("matrix/features/{name}")).is_empty(), "{name}");
+    }
+    let (view, node) = View::locate(&found, "var");
+    let Meaning::Frame(var) = view.unwrap().meaning(&found, &node).unwrap() else { panic!("var is no frame") };
+    assert_eq!(names(&var), ["gene_ids", "read", "_index"]);
 }
 
 #[test]
@@ -160,7 +183,7 @@ fn modalities_are_found_without_encodings() {
     }
     found.nodes.insert("mod".to_owned(), group(serde_json::json!({})));
     let view = View::at(&found, "").unwrap();
-    assert_eq!((view.name(), view.axes("obsmap/rna")), ("mudata", &[Axis::Observations][..]));
+    assert_eq!((view.name(), view.axes(&found, "obsmap/rna")), ("mudata", &[Axis::Observations][..]));
     assert_eq!(View::below(&found).iter().map(View::root).collect::<Vec<_>>(), ["mod/prot", "mod/rna"]);
     assert_eq!(View::locate(&found, "mod/rna").1, "mod/rna/obs");
     assert_eq!(View::locate(&found, "mod").1, "mod");
