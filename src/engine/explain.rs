@@ -13,14 +13,15 @@ use crate::table::ScanEstimate;
 const MAX_RANGES: usize = 10_000;
 
 /// What is planned for an estimate; more is extrapolated from it.
-const ESTIMATED: Effort = Effort { windows: 16, chunks: 1 << 16 };
+const ESTIMATED: Effort = Effort { blocks: 16, windows: 16, chunks: 1 << 16 };
 
 /// What is planned for an explanation, likewise.
-const EXPLAINED: Effort = Effort { windows: 1 << 16, chunks: 1 << 20 };
+const EXPLAINED: Effort = Effort { blocks: 256, windows: 1 << 16, chunks: 1 << 20 };
 
 /// Planning stops with the window in which one of these is reached.
 #[derive(Clone, Copy, Debug)]
 struct Effort {
+    blocks: usize,
     windows: usize,
     chunks: usize,
 }
@@ -129,7 +130,10 @@ impl Totals {
 /// Plans windows of `answer` with at most the effort `most`; returns the totals and how many rows they cover.
 async fn plan(slice: &Slice, answer: &dyn Windowed, most: Effort, list: bool) -> Result<(Totals, u64)> {
     let (mut totals, mut rows) = (Totals::default(), 0);
-    for block in answer.blocks(0..answer.rows()) {
+    for (index, block) in answer.blocks(0..answer.rows()).enumerate() {
+        if index == most.blocks {
+            return Ok((totals, rows));
+        }
         let (windows, exact) = answer.foreseen(&slice.context, block).await?;
         totals.guessed |= !exact;
         for window in windows {

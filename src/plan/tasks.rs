@@ -108,6 +108,11 @@ fn parts_of(node: &ArrayNode, selection: &[AxisSelection], axis: usize) -> u64 {
             let reach = count.saturating_sub(1).saturating_mul(step.unsigned_abs());
             (*count).min(grid).min(reach.div_ceil(chunk).saturating_add(1))
         }
+        // Each span of a partly readable chunk is read by itself.
+        AxisSelection::Spans(spans) if node.partly_readable && axis == 0 => {
+            let of = |(start, end): &(u64, u64)| (end - start).div_ceil(chunk).saturating_add(1);
+            spans.iter().map(of).fold(0, u64::saturating_add)
+        }
         other => other.len().min(grid),
     }
 }
