@@ -16,7 +16,7 @@ const MAX_RANGES: usize = 10_000;
 const ESTIMATED: Effort = Effort { blocks: 16, windows: 16, chunks: 1 << 16 };
 
 /// What is planned for an explanation, likewise.
-const EXPLAINED: Effort = Effort { blocks: 256, windows: 1 << 16, chunks: 1 << 20 };
+const EXPLAINED: Effort = Effort { blocks: 64, windows: 1 << 16, chunks: 1 << 20 };
 
 /// Planning stops with the window in which one of these is reached.
 #[derive(Clone, Copy, Debug)]
