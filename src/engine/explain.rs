@@ -12,13 +12,25 @@ use crate::table::ScanEstimate;
 /// Ranges listed by one explanation; beyond, only the totals count them.
 const MAX_RANGES: usize = 10_000;
 
-/// Windows planned for an estimate; more are extrapolated from these.
-const ESTIMATED_WINDOWS: usize = 16;
+/// What is planned for an estimate; more is extrapolated from it.
+const ESTIMATED: Effort = Effort { blocks: 16, windows: 16, chunks: 1 << 16 };
+
+/// What is planned for an explanation, likewise.
+const EXPLAINED: Effort = Effort { blocks: 64, windows: 1 << 16, chunks: 1 << 20 };
+
+/// Planning stops with the window in which one of these is reached.
+#[derive(Clone, Copy, Debug)]
+struct Effort {
+    blocks: usize,
+    windows: usize,
+    chunks: usize,
+}
 
 impl Slice {
     /// Which ranges of which objects would be read, how many requests and bytes, as JSON. Reads chunk
     /// indexes and sparse pointers, no data; where data decides on windows, they are guessed and `exact`
-    /// is false.
+    /// is false. Where the answer is very large, what was planned of it is extrapolated, and `exact` is false
+    /// too.
     ///
     /// # Errors
     /// The errors of those reads.
@@ -26,13 +38,15 @@ impl Slice {
         let mut summary = self.summary(&Value::Null);
         let detail = match &self.answer {
             Answer::Windowed(answer) => {
-                let (totals, _) = plan(self, answer.as_ref(), usize::MAX, true).await?;
+                let (totals, rows) = plan(self, answer.as_ref(), EXPLAINED, true).await?;
+                let complete = rows == answer.rows();
+                let scale = |count: u64| if complete { count } else { scaled(count, answer.rows(), rows) };
                 json!({
-                    "exact": !totals.guessed,
-                    "requests": totals.requests,
-                    "bytes": if totals.unknown_bytes { Value::Null } else { json!(totals.bytes) },
-                    "chunks": totals.chunks,
-                    "windows": totals.windows,
+                    "exact": complete && !totals.guessed,
+                    "requests": scale(totals.requests),
+                    "bytes": if totals.unknown_bytes { Value::Null } else { json!(scale(totals.bytes)) },
+                    "chunks": scale(totals.chunks),
+                    "windows": scale(totals.windows as u64),
                     "merge_gap": self.context.merging.gap,
                     "ranges_listed": totals.ranges.len(),
                     "ranges": totals.ranges,
@@ -55,7 +69,7 @@ impl Slice {
     pub async fn estimate(&self) -> Result<Value> {
         match &self.answer {
             Answer::Windowed(answer) => {
-                let (totals, rows) = plan(self, answer.as_ref(), ESTIMATED_WINDOWS, false).await?;
+                let (totals, rows) = plan(self, answer.as_ref(), ESTIMATED, false).await?;
                 let complete = rows == answer.rows();
                 let exact = complete && !totals.guessed;
                 let scale = |count: u64| if complete { count } else { scaled(count, answer.rows(), rows) };
@@ -79,6 +93,8 @@ struct Totals {
     unknown_bytes: bool,
     chunks: u64,
     windows: usize,
+    /// Chunks planned, those without bytes too.
+    planned: usize,
     /// Whether the windows are guessed, as only reading tells where they end.
     guessed: bool,
     ranges: Vec<Value>,
@@ -86,6 +102,7 @@ struct Totals {
 
 impl Totals {
     fn add(&mut self, path: &str, plan: &ArrayPlan, list: bool) {
+        self.planned = self.planned.saturating_add(plan.tasks.len());
         for request in &plan.requests {
             self.requests += 1;
             self.chunks += request.members.len() as u64;
@@ -110,14 +127,17 @@ impl Totals {
     }
 }
 
-/// Plans windows of `answer`, at most `most`; returns the totals and how many rows they cover.
-async fn plan(slice: &Slice, answer: &dyn Windowed, most: usize, list: bool) -> Result<(Totals, u64)> {
+/// Plans windows of `answer` with at most the effort `most`; returns the totals and how many rows they cover.
+async fn plan(slice: &Slice, answer: &dyn Windowed, most: Effort, list: bool) -> Result<(Totals, u64)> {
     let (mut totals, mut rows) = (Totals::default(), 0);
-    for block in answer.blocks(0..answer.rows()) {
+    for (index, block) in answer.blocks(0..answer.rows()).enumerate() {
+        if index == most.blocks {
+            return Ok((totals, rows));
+        }
         let (windows, exact) = answer.foreseen(&slice.context, block).await?;
         totals.guessed |= !exact;
         for window in windows {
-            if totals.windows == most {
+            if totals.windows == most.windows || totals.planned >= most.chunks {
                 return Ok((totals, rows));
             }
             totals.windows += 1;

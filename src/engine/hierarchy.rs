@@ -25,8 +25,8 @@ use crate::read::joined::JoinedAnswer;
 use crate::read::memory::MemoryAnswer;
 use crate::read::nested::NestedAnswer;
 use crate::read::sparse::turned::TurnedAnswer;
-use crate::read::sparse::{Form, SparseAnswer};
-use crate::read::wide::WideAnswer;
+use crate::read::sparse::{Form, SparseAnswer, check_minor};
+use crate::read::wide::{WideAnswer, check_columns};
 use crate::read::windowed::Windowed;
 use crate::select::axis::{AxisTable, NoTable, resolve};
 use crate::select::numpy;
@@ -274,6 +274,7 @@ impl Resolver<'_> {
 
     /// Names of the selected columns on dimension `axis`, or their positions where it has no names.
     async fn column_names(&self, axis: usize, columns: &AxisSelection) -> Result<Vec<String>> {
+        check_columns(columns.len())?;
         let Some(axis) = self.axes().get(axis) else {
             return Ok(columns.positions().iter().map(u64::to_string).collect());
         };
@@ -309,6 +310,7 @@ impl Resolver<'_> {
         let answer: Arc<dyn Windowed> = if turned {
             Arc::new(TurnedAnswer::new(self.context, hierarchy, sparse, name, major, minor, form)?)
         } else {
+            check_minor(self.context, &minor, sparse.shape[1 - sparse.major])?;
             Arc::new(SparseAnswer::new(hierarchy, sparse, name, major, minor, form)?)
         };
         let answer = self.spread(answer, 1, &columns).await?;

@@ -107,7 +107,9 @@ impl Slice {
         if rows <= per_part {
             return vec![Range { start: 0, end: rows }];
         }
-        (0..rows.div_ceil(per_part)).map(|part| part * per_part..((part + 1) * per_part).min(rows)).collect()
+        (0..rows.div_ceil(per_part))
+            .map(|part| part * per_part..(part + 1).saturating_mul(per_part).min(rows))
+            .collect()
     }
 
     /// Streams the answer, or the given output rows of it. Every batch has exactly [`Slice::schema`].

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow_flight::FlightData;
 use futures::Stream;
+use prost::bytes::Bytes;
 
+use super::aside::aside;
 use super::encode::messages;
 use super::service::Settings;
 use super::split::MessageLimits;
@@ -21,9 +23,11 @@ use crate::ticket::{ServerTicket, Ticket, decode_ticket};
 pub(super) async fn get(
     engine: &Arc<Engine>,
     settings: &Settings,
-    ticket: &[u8],
+    ticket: Bytes,
 ) -> Result<impl Stream<Item = Result<FlightData>> + Send + use<>> {
-    let ServerTicket { request, rows, pins } = match decode_ticket(ticket, settings.max_ticket_bytes)? {
+    let most = settings.max_ticket_bytes;
+    let decoded = aside(ticket.len(), move || decode_ticket(&ticket, most)).await?;
+    let ServerTicket { request, rows, pins } = match decoded {
         Ticket::Server(ticket) => ticket,
         Ticket::Request(request) => ServerTicket { request, rows: None, pins: Vec::new() },
     };

@@ -12,6 +12,7 @@
 
 mod action;
 mod answer;
+mod aside;
 pub mod client;
 mod deadline;
 mod dictionary;

@@ -14,6 +14,7 @@ use tonic::metadata::MetadataMap;
 use tonic::{Request, Response, Status, Streaming};
 
 use super::answer::Answer;
+use super::aside::aside;
 use super::deadline::Deadline;
 use super::guard::Guard;
 use super::status::to_status;
@@ -21,6 +22,7 @@ use super::{action, get, info, list};
 use crate::config::Config;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
+use crate::model::request::SliceRequest;
 
 /// What the service takes from the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -66,13 +68,19 @@ impl Service {
     }
 
     async fn flight_info(&self, descriptor: FlightDescriptor) -> Result<FlightInfo> {
-        let request = info::request_of(&descriptor, self.settings.max_ticket_bytes)?;
+        let (length, endpoint_bytes) = (descriptor.cmd.len(), self.settings.endpoint_bytes);
+        let request = self.request_of(&descriptor).await?;
         let answer = Answer::of(self.engine.prepare(&request, &[]).await?).await?;
-        info::flight_info(descriptor, &request, &answer, self.settings.endpoint_bytes)
+        aside(length, move || info::flight_info(descriptor, &request, &answer, endpoint_bytes)).await
+    }
+
+    async fn request_of(&self, descriptor: &FlightDescriptor) -> Result<SliceRequest> {
+        let (descriptor, most) = (descriptor.clone(), self.settings.max_ticket_bytes);
+        aside(descriptor.cmd.len(), move || info::request_of(&descriptor, most)).await
     }
 
     async fn schema(&self, descriptor: &FlightDescriptor) -> Result<SchemaResult> {
-        let request = info::request_of(descriptor, self.settings.max_ticket_bytes)?;
+        let request = self.request_of(descriptor).await?;
         let slice = self.engine.prepare(&request, &[]).await?;
         Ok(SchemaResult { schema: info::schema_bytes(&slice.schema())? })
     }
@@ -126,7 +134,7 @@ impl FlightService for Service {
     async fn do_get(&self, request: Request<Ticket>) -> Result<Response<Self::DoGetStream>, Status> {
         let guard = self.guard("DoGet", request.metadata())?;
         let ticket = request.into_inner().ticket;
-        let messages = guard.run(get::get(&self.engine, &self.settings, &ticket)).await?;
+        let messages = guard.run(get::get(&self.engine, &self.settings, ticket)).await?;
         Ok(Response::new(guard.stream(messages)))
     }
 
@@ -144,11 +152,13 @@ impl FlightService for Service {
     async fn do_action(&self, request: Request<Action>) -> Result<Response<Self::DoActionStream>, Status> {
         let guard = self.guard("DoAction", request.metadata())?;
         let Action { r#type, body } = request.into_inner();
+        let length = body.len();
         let results = guard
             .run(async {
                 let settings = &self.settings;
-                let call = action::parse(&r#type, &body, settings.allow_register, settings.max_ticket_bytes)?;
-                action::run(&self.engine, call).await
+                let (allow_register, most) = (settings.allow_register, settings.max_ticket_bytes);
+                let parse = move || action::parse(&r#type, &body, allow_register, most);
+                action::run(&self.engine, aside(length, parse).await?).await
             })
             .await?;
         Ok(Response::new(guard.stream(results_of(results))))

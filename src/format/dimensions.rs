@@ -2,7 +2,8 @@
 //!
 //! zarr version 3 has a field `dimension_names`; xarray writes the attribute `_ARRAY_DIMENSIONS` into
 //! version 2 (and netCDF's zarr too); HDF5 has dimension scales (`DIMENSION_LIST`, references to the
-//! datasets that are called like the dimensions) and labels (`DIMENSION_LABELS`).
+//! datasets that are called like the dimensions) and labels (`DIMENSION_LABELS`); a scale names its own
+//! dimension (`NAME`).
 
 use serde_json::Value;
 
@@ -17,6 +18,7 @@ pub fn dimension_names(array: &ArrayNode) -> Option<Vec<Option<String>>> {
         attribute("_ARRAY_DIMENSIONS").and_then(|names| each(names, text)),
         attribute("DIMENSION_LIST").and_then(|scales| each(scales, scale)),
         attribute("DIMENSION_LABELS").and_then(|labels| each(labels, text)),
+        own_scale(array),
     ];
     let fits = |names: &Vec<Option<String>>| names.len() == array.shape.len() && names.iter().any(Option::is_some);
     found.into_iter().flatten().find(fits)
@@ -36,6 +38,14 @@ fn scale(references: &Value) -> Option<String> {
     let reference = references.as_array().map_or(Some(references), |list| list.first())?;
     let path = reference.get("reference")?.as_str()?;
     text(&Value::from(path.rsplit('/').next().unwrap_or(path)))
+}
+
+/// The name of a dimension scale, which lies along the dimension that it is called like. One that only
+/// stands for a dimension, without values, has a sentence there.
+fn own_scale(array: &ArrayNode) -> Option<Vec<Option<String>>> {
+    let is_scale = array.attributes.get("CLASS").and_then(Value::as_str) == Some("DIMENSION_SCALE");
+    let name = array.attributes.get("NAME").filter(|_| is_scale).and_then(text)?;
+    (!name.starts_with("This is a netCDF dimension")).then(|| vec![Some(name)])
 }
 
 #[cfg(test)]

@@ -2,14 +2,22 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::sync::Arc;
 
 use crate::error::{Error, Result};
 use crate::model::chunk::ChunkPosition;
 use crate::model::selection::{AxisSelection, Run};
 use crate::model::tree::ArrayNode;
 
-/// Most chunk tasks of one plan; a window with more is refused rather than planned without end.
-pub const MAX_TASKS: usize = 4_000_000;
+/// Most chunk tasks of one plan; a window with more is refused rather than planned without end. A task
+/// with what belongs to it (location, request, part of an answer) takes some 600 bytes.
+pub const MAX_TASKS: usize = 1 << 19;
+
+/// Tasks of a window that may be made smaller: windows are cut so that their rows have no more.
+pub const WINDOW_TASKS: u64 = 1 << 15;
+
+/// Most runs of one axis, which tasks share: of an index list that is no order, each is one.
+const MAX_RUNS: usize = 1 << 22;
 
 /// Strides wider than this between the rows of a partly readable chunk are read row by row.
 const WIDE_STRIDE_BYTES: u64 = 64 * 1024;
@@ -27,7 +35,8 @@ pub struct ChunkTask {
     pub rows: Option<Range<u64>>,
     /// Per axis: which elements of what was read go where. Starts on the first axis count from
     /// `rows.start`. Destinations are positions in the answer.
-    pub runs: Vec<Vec<Run>>,
+    /// Tasks of the same part of an axis share its runs.
+    pub runs: Vec<Arc<[Run]>>,
 }
 
 /// The tasks that together fill the answer of `selection`, in grid order.
@@ -56,13 +65,71 @@ pub fn tasks(node: &ArrayNode, selection: &[AxisSelection]) -> Result<Vec<ChunkT
     if node.partly_readable
         && let Some(first) = axes.first_mut()
     {
-        *first = split_rows(std::mem::take(first), row_bytes(node));
+        *first = split_rows(std::mem::take(first), row_bytes(node))?;
     }
     let count = axes.iter().try_fold(1_usize, |total, axis| total.checked_mul(axis.len()));
     if count.is_none_or(|count| count > MAX_TASKS) {
         return Err(too_many());
     }
     Ok(product(&axes))
+}
+
+/// About how many tasks and runs [`tasks`] makes of `selection`, without making them.
+pub fn effort(node: &ArrayNode, selection: &[AxisSelection]) -> u64 {
+    let parts = (0..selection.len()).fold(1, |total: u64, axis| total.saturating_mul(parts_of(node, selection, axis)));
+    let listed = |positions: &AxisSelection| match positions {
+        AxisSelection::Range { .. } => 0,
+        AxisSelection::Indices(indices) => indices.len() as u64,
+        AxisSelection::Spans(spans) => spans.len() as u64,
+    };
+    selection.iter().map(listed).fold(parts, u64::saturating_add)
+}
+
+/// `(rows, parts)`: source positions on `axis` that become one part of it, and how many parts a window
+/// may have so that it makes about [`WINDOW_TASKS`] tasks. `selection` has one entry per dimension.
+pub fn window_parts(node: &ArrayNode, selection: &[AxisSelection], axis: usize) -> (u64, u64) {
+    let others = (0..selection.len()).filter(|other| *other != axis);
+    let others = others.fold(1, |total: u64, other| total.saturating_mul(parts_of(node, selection, other)));
+    let scattered = selection.get(axis).is_some_and(|positions| is_scattered(node, positions, axis));
+    let rows = if scattered { 1 } else { node.chunk_shape.get(axis).copied().unwrap_or(1) };
+    (rows, (WINDOW_TASKS / others.max(1)).max(1))
+}
+
+/// Parts of `axis` at most, but for rows that are split because they are long.
+fn parts_of(node: &ArrayNode, selection: &[AxisSelection], axis: usize) -> u64 {
+    let Some(positions) = selection.get(axis) else { return 1 };
+    if is_scattered(node, positions, axis) {
+        return positions.len();
+    }
+    let chunk = node.chunk_shape.get(axis).copied().unwrap_or(1).max(1);
+    let grid = node.shape.get(axis).copied().unwrap_or(1).div_ceil(chunk);
+    match positions {
+        AxisSelection::Range { step, count, .. } => {
+            let reach = count.saturating_sub(1).saturating_mul(step.unsigned_abs());
+            (*count).min(grid).min(reach.div_ceil(chunk).saturating_add(1))
+        }
+        // Each span of a partly readable chunk is read by itself.
+        AxisSelection::Spans(spans) if node.partly_readable && axis == 0 => {
+            let of = |(start, end): &(u64, u64)| (end - start).div_ceil(chunk).saturating_add(1);
+            spans.iter().map(of).fold(0, u64::saturating_add)
+        }
+        other => other.len().min(grid),
+    }
+}
+
+/// Whether each position is read by itself: rows of a partly readable chunk that do not follow each other.
+fn is_scattered(node: &ArrayNode, positions: &AxisSelection, axis: usize) -> bool {
+    node.partly_readable
+        && axis == 0
+        && match positions {
+            AxisSelection::Range { step, .. } => step.unsigned_abs() > 1 && is_wide(*step, row_bytes(node)),
+            AxisSelection::Indices(_) => true,
+            AxisSelection::Spans(_) => false,
+        }
+}
+
+fn is_wide(step: i64, row_bytes: u64) -> bool {
+    step.unsigned_abs().saturating_mul(row_bytes) > WIDE_STRIDE_BYTES
 }
 
 /// Bytes of one row of a chunk: everything behind the first axis.
@@ -76,7 +143,7 @@ pub fn row_bytes(node: &ArrayNode) -> u64 {
 struct AxisPart {
     chunk: u64,
     rows: Option<Range<u64>>,
-    runs: Vec<Run>,
+    runs: Arc<[Run]>,
 }
 
 fn too_many() -> Error {
@@ -84,15 +151,16 @@ fn too_many() -> Error {
 }
 
 /// Runs of `selection` cut at chunk borders and gathered per chunk, chunks ascending. The length of an
-/// axis is what a file says, so that no more than [`MAX_TASKS`] parts are gathered of one.
+/// axis is what a file says, so that no more than [`MAX_RUNS`] runs in [`MAX_TASKS`] chunks are gathered of
+/// one.
 fn chunks_of_axis(selection: &AxisSelection, chunk_length: u64) -> Result<Vec<AxisPart>> {
-    let mut parts = 0;
+    let mut parts = 0_usize;
     let mut chunks: BTreeMap<u64, Vec<Run>> = BTreeMap::new();
     for run in selection.runs() {
         let (mut start, mut destination, mut left) = (run.start, run.destination, run.count);
         while left > 0 {
             parts += 1;
-            if parts > MAX_TASKS {
+            if parts > MAX_RUNS || chunks.len() > MAX_TASKS {
                 return Err(too_many());
             }
             let chunk = start / chunk_length;
@@ -110,20 +178,21 @@ fn chunks_of_axis(selection: &AxisSelection, chunk_length: u64) -> Result<Vec<Ax
             start = start.wrapping_add_signed(run.step.wrapping_mul(count as i64));
         }
     }
-    Ok(chunks.into_iter().map(|(chunk, runs)| AxisPart { chunk, rows: None, runs }).collect())
+    Ok(chunks.into_iter().map(|(chunk, runs)| AxisPart { chunk, rows: None, runs: runs.into() }).collect())
 }
 
 /// Splits the rows of partly readable chunks so that each part reads only its own rows.
-fn split_rows(parts: Vec<AxisPart>, row_bytes: u64) -> Vec<AxisPart> {
+fn split_rows(parts: Vec<AxisPart>, row_bytes: u64) -> Result<Vec<AxisPart>> {
     let mut split = Vec::with_capacity(parts.len());
+    let fits = |split: &Vec<AxisPart>| if split.len() < MAX_TASKS { Ok(()) } else { Err(too_many()) };
     for part in parts {
-        for run in part.runs {
-            let wide = run.step.unsigned_abs().saturating_mul(row_bytes) > WIDE_STRIDE_BYTES;
-            if run.step.unsigned_abs() > 1 && wide {
+        for run in part.runs.iter().copied() {
+            if run.step.unsigned_abs() > 1 && is_wide(run.step, row_bytes) {
                 for index in 0..run.count {
+                    fits(&split)?;
                     let start = run.start.wrapping_add_signed(run.step.wrapping_mul(index as i64));
                     let single = Run { start: 0, step: 1, count: 1, destination: run.destination + index };
-                    split.push(AxisPart { chunk: part.chunk, rows: Some(start..start + 1), runs: vec![single] });
+                    split.push(AxisPart { chunk: part.chunk, rows: Some(start..start + 1), runs: [single].into() });
                 }
                 continue;
             }
@@ -131,15 +200,16 @@ fn split_rows(parts: Vec<AxisPart>, row_bytes: u64) -> Vec<AxisPart> {
             let most = (LONGEST_PART_BYTES / position_bytes).max(1);
             for first in (0..run.count).step_by(usize::try_from(most).unwrap_or(usize::MAX)) {
                 let start = run.start.wrapping_add_signed(run.step.wrapping_mul(first as i64));
+                fits(&split)?;
                 let (count, destination) = (most.min(run.count - first), run.destination + first);
                 let piece = Run { start, step: run.step, count, destination };
                 let (low, high) = (piece.start.min(piece.last()), piece.start.max(piece.last()));
                 let local = Run { start: piece.start - low, ..piece };
-                split.push(AxisPart { chunk: part.chunk, rows: Some(low..high + 1), runs: vec![local] });
+                split.push(AxisPart { chunk: part.chunk, rows: Some(low..high + 1), runs: [local].into() });
             }
         }
     }
-    split
+    Ok(split)
 }
 
 /// The cartesian product of the axes' parts, last axis fastest.
@@ -151,7 +221,7 @@ fn product(axes: &[Vec<AxisPart>]) -> Vec<ChunkTask> {
             for part in parts {
                 let mut task = task.clone();
                 task.position.push(part.chunk);
-                task.runs.push(part.runs.clone());
+                task.runs.push(Arc::clone(&part.runs));
                 if axis == 0 {
                     task.rows.clone_from(&part.rows);
                 }

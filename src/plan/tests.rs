@@ -5,8 +5,8 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 use super::requests::{Merging, requests};
-use super::tasks::tasks;
-use super::window::windows;
+use super::tasks::{WINDOW_TASKS, effort, tasks, window_parts};
+use super::window::{WindowBounds, windows};
 use crate::error::Kind;
 use crate::model::chunk::ChunkLocation;
 use crate::model::data_type::DataType;
@@ -154,7 +154,7 @@ proptest! {
         selection in (1_u64..40).prop_flat_map(selection), chunk in 1_u64..9, most in 1_u64..12
     ) {
         let rows = selection.len();
-        let cuts = windows(&selection, 0..rows, chunk, most).unwrap();
+        let cuts = windows(&selection, 0..rows, WindowBounds::of_rows(most, chunk)).unwrap();
         let mut next = 0;
         for cut in &cuts {
             prop_assert_eq!(cut.start, next);
@@ -237,10 +237,10 @@ proptest! {
 #[test]
 fn an_enormous_axis_is_refused_and_not_planned_without_end() {
     let rows = 1_u64 << 60;
-    let error = windows(&AxisSelection::all(rows), 0..rows, 8, 1000).unwrap_err();
+    let error = windows(&AxisSelection::all(rows), 0..rows, WindowBounds::of_rows(1000, 8)).unwrap_err();
     assert_eq!(error.kind(), Kind::ResourceExhausted);
     assert!(error.message().contains(&rows.to_string()), "{error}");
-    let few = windows(&AxisSelection::all(rows), rows - 3000..rows, 8, 1000).unwrap();
+    let few = windows(&AxisSelection::all(rows), rows - 3000..rows, WindowBounds::of_rows(1000, 8)).unwrap();
     assert_eq!(few.first().map(|window| window.start), Some(rows - 3000));
     let error =
         tasks(&node(&[1, rows], &[1, 1], false), &[AxisSelection::all(1), AxisSelection::all(rows)]).unwrap_err();
@@ -275,7 +275,7 @@ fn long_parts_of_rows_are_split() {
     let column = AxisSelection::Indices([9].as_slice().into());
     let parts = |step| -> Vec<_> {
         let tasks = tasks(&node, &[rows(step), column.clone()]).unwrap();
-        tasks.into_iter().map(|task| (task.rows.unwrap(), task.runs[0].clone())).collect()
+        tasks.into_iter().map(|task| (task.rows.unwrap(), task.runs[0].to_vec())).collect()
     };
     let run = |start, step, count, destination| vec![crate::model::selection::Run { start, step, count, destination }];
     assert_eq!(parts(1), [(1..3, run(0, 1, 2, 0)), (3..5, run(0, 1, 2, 2)), (5..6, run(0, 1, 1, 4))]);
@@ -316,4 +316,80 @@ fn a_read_is_spread_over_the_requests_that_may_be_in_flight() {
     assert_eq!(lengths(8, Merging::with_gap(0, 16)), [1; 8]);
     assert_eq!(lengths(32, Merging::with_gap(0, 1)), [8; 4]);
     assert_eq!(lengths(12, Merging::default()), [8, 4]);
+}
+
+proptest! {
+    #[test]
+    fn windows_touch_no_more_parts_than_they_may(
+        selection in (1_u64..60).prop_flat_map(selection), chunk in 1_u64..9, length in 1_u64..9, most in 1_u64..20, parts in 1_u64..5
+    ) {
+        let rows = selection.len();
+        let bounds = WindowBounds { rows: most, border: chunk, part_rows: length, parts };
+        let positions = selection.positions();
+        let mut next = 0;
+        for cut in windows(&selection, 0..rows, bounds).unwrap() {
+            prop_assert_eq!(cut.start, next);
+            prop_assert!(cut.end > cut.start && cut.end - cut.start <= most);
+            let of: std::collections::BTreeSet<u64> =
+                positions[cut.start as usize..cut.end as usize].iter().map(|at| at / length).collect();
+            prop_assert!(of.len() as u64 <= parts, "{cut:?} touches {of:?}");
+            next = cut.end;
+        }
+        prop_assert_eq!(next, rows);
+    }
+
+    #[test]
+    fn effort_and_window_parts_bound_the_tasks(case in case(), axis in 0_usize..3) {
+        let node = node(&case.shape, &case.chunks, case.partly);
+        let found = tasks(&node, &case.selection).unwrap().len() as u64;
+        prop_assert!(found <= effort(&node, &case.selection), "{found} tasks");
+        let axis = axis % case.shape.len();
+        let (length, parts) = window_parts(&node, &case.selection, axis);
+        let touched: std::collections::BTreeSet<u64> =
+            case.selection[axis].positions().into_iter().map(|at| at / length).collect();
+        // Of small arrays every window may have all parts.
+        prop_assert!(touched.len() as u64 <= parts);
+    }
+}
+
+#[test]
+fn windows_of_enormous_axes_are_cut_at_once() {
+    let started = std::time::Instant::now();
+    let rows = 1_u64 << 58;
+    let most = rows / (1 << 18);
+    // A chunk longer than every window, and steps: no row is looked at one by one.
+    for step in [1, 7, -1, -3] {
+        let count = rows / 8;
+        let start = if step > 0 { 0 } else { rows - 1 };
+        let selection = AxisSelection::Range { start, step, count };
+        let cuts = windows(&selection, 0..count, WindowBounds::of_rows(most, rows)).unwrap();
+        assert_eq!(cuts.last().map(|cut| cut.end), Some(count));
+    }
+    // One row per chunk: windows have 2^15 chunks.
+    let node = node(&[1 << 30], &[1], false);
+    let all = [AxisSelection::all(1 << 30)];
+    let (part_rows, parts) = window_parts(&node, &all, 0);
+    assert_eq!((part_rows, parts), (1, WINDOW_TASKS));
+    let bounds = WindowBounds { rows: u64::MAX, border: 1, part_rows, parts };
+    let cuts = windows(&all[0], 0..1 << 30, bounds).unwrap();
+    assert_eq!(cuts.len(), 1 << 15);
+    assert!(started.elapsed() < Duration::from_secs(20));
+}
+
+#[test]
+fn tasks_share_the_runs_of_an_axis() {
+    let columns: Vec<u64> = (0..100_000).map(|at| at * 7919 % 100_000).collect();
+    let selection = [AxisSelection::all(64), AxisSelection::Indices(columns.into())];
+    let all = tasks(&node(&[64, 100_000], &[1, 100_000], false), &selection).unwrap();
+    assert_eq!(all.len(), 64);
+    assert!(all.iter().all(|task| std::sync::Arc::ptr_eq(&task.runs[1], &all[0].runs[1])));
+}
+
+#[test]
+fn more_chunks_than_a_plan_may_have_are_refused() {
+    let error = tasks(&node(&[1 << 20], &[1], false), &[AxisSelection::all(1 << 20)]).unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+    let scattered = AxisSelection::Range { start: 0, step: 1 << 15, count: 1 << 20 };
+    let error = tasks(&node(&[1 << 40], &[1 << 40], true), &[scattered]).unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
 }

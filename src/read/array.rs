@@ -15,7 +15,13 @@ use crate::model::chunk::{ChunkLocation, TextBuffer};
 use crate::model::data_type::DataType;
 use crate::model::selection::AxisSelection;
 use crate::plan::requests::{Request, requests};
-use crate::plan::tasks::{ChunkTask, tasks};
+use crate::plan::tasks::{ChunkTask, effort, tasks};
+
+/// Plans of fewer tasks and runs are made at once: handing them to the pool would take longer.
+const POOLED_TASKS: u64 = 2048;
+
+/// Chunks that are looked up without letting others be served.
+const LOCATED_TOGETHER: usize = 8192;
 
 /// Whether the bytes of a read are worth keeping.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,11 +78,35 @@ pub async fn plan_array(
     selection: &[AxisSelection],
 ) -> Result<ArrayPlan> {
     let node = hierarchy.tree().array(path)?;
-    let tasks = tasks(node, selection).with_context(|| format!("array '{path}'"))?;
-    let positions: Vec<_> = tasks.iter().map(|task| task.position.clone()).collect();
-    let locations = hierarchy.locate(path, &positions).await?;
-    let (requests, local) = requests(node, &tasks, &locations, context.merging)?;
-    Ok(ArrayPlan { tasks, locations, requests, local })
+    let effort = effort(node, selection);
+    if effort < POOLED_TASKS {
+        let tasks = tasks(node, selection).with_context(|| format!("array '{path}'"))?;
+        let locations = locate(hierarchy, path, &tasks).await?;
+        let (requests, local) = requests(node, &tasks, &locations, context.merging)?;
+        return Ok(ArrayPlan { tasks, locations, requests, local });
+    }
+    let (node, selection, merging) = (Arc::new(node.clone()), selection.to_vec(), context.merging);
+    let shared = Arc::clone(&node);
+    let tasks = context.decode(move || tasks(&shared, &selection)).await.with_context(|| format!("array '{path}'"))?;
+    let locations = locate(hierarchy, path, &tasks).await?;
+    let plan = move || {
+        let (requests, local) = requests(&node, &tasks, &locations, merging)?;
+        Ok(ArrayPlan { tasks, locations, requests, local })
+    };
+    context.decode(plan).await
+}
+
+/// Where the chunks of `tasks` lie. Looked up in parts, so that others are served in between.
+async fn locate(hierarchy: &Hierarchy, path: &str, tasks: &[ChunkTask]) -> Result<Vec<ChunkLocation>> {
+    let mut locations = Vec::with_capacity(tasks.len());
+    for part in tasks.chunks(LOCATED_TOGETHER) {
+        let positions: Vec<_> = part.iter().map(|task| task.position.clone()).collect();
+        locations.extend(hierarchy.locate(path, &positions).await?);
+        if part.len() == LOCATED_TOGETHER {
+            tokio::task::yield_now().await;
+        }
+    }
+    Ok(locations)
 }
 
 /// Reads `selection` (one entry per dimension) of the array at `path`. The caller bounds the size.

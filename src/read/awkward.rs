@@ -14,7 +14,7 @@ use async_trait::async_trait;
 use super::array::{ArrayPlan, Caching, plan_array, read_array};
 use super::context::ReadContext;
 use super::to_arrow::{arrow_error, to_arrow};
-use super::windowed::{Window, Windowed};
+use super::windowed::{Blocks, Window, Windowed, blocks_of};
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
 use crate::format::anndata::awkward::Awkward;
@@ -74,9 +74,8 @@ impl Windowed for AwkwardAnswer {
         (all / self.awkward.length.max(1)).max(1)
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
-        let starts = (rows.start..rows.end).step_by(BLOCK_ROWS as usize);
-        starts.map(|start| start..rows.end.min(start.saturating_add(BLOCK_ROWS))).collect()
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
+        blocks_of(rows, BLOCK_ROWS)
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {

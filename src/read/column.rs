@@ -24,6 +24,8 @@ use crate::format::anndata::meaning::Column;
 use crate::model::data_type::DataType;
 use crate::model::selection::AxisSelection;
 use crate::model::tree::Tree;
+use crate::plan::tasks::window_parts;
+use crate::plan::window::WindowBounds;
 
 /// Bytes that one text is taken to need when windows are planned.
 const TEXT_BYTES: u64 = 64;
@@ -118,6 +120,18 @@ impl ColumnReader {
             return self.trailing.iter().cloned().chain([rows]).collect();
         }
         self.leading.iter().cloned().chain([rows]).chain(self.trailing.iter().cloned()).take(self.rank).collect()
+    }
+
+    /// Windows of at most `most` of the rows, that end at borders of `border` rows and plan no more chunks
+    /// than a window should; see [`WindowBounds`].
+    pub fn window_bounds(&self, tree: &Tree, rows: &AxisSelection, most: u64, border: u64) -> WindowBounds {
+        let axis =
+            if matches!(self.column, Column::Transposed { .. }) { self.trailing.len() } else { self.leading.len() };
+        let selection = self.selection(rows.clone());
+        let part = |path: &&str| tree.array(path).ok().map(|node| window_parts(node, &selection, axis));
+        let parts = self.paths().iter().filter_map(part).min_by_key(|(rows, parts)| rows.saturating_mul(*parts));
+        let (part_rows, parts) = parts.unwrap_or((border, u64::MAX));
+        WindowBounds { rows: most, border, part_rows, parts }
     }
 
     /// Paths of the arrays that are read row by row.
@@ -332,7 +346,7 @@ impl<'a> Read<'a> {
         let shape: Vec<u64> = selection.iter().map(AxisSelection::len).collect();
         let total = element_count(&shape)?;
         let mut gathered = arrow::buffer::MutableBuffer::from_len_zeroed(total.saturating_mul(item));
-        let runs: Vec<_> = selection.iter().map(AxisSelection::runs).collect();
+        let runs: Vec<Arc<[_]>> = selection.iter().map(|positions| positions.runs().into()).collect();
         if total > 0 {
             let target = (gathered.as_slice_mut(), shape.as_slice());
             super::scatter::copy_elements((part.as_slice(), &source), target, &runs, item)?;

@@ -13,7 +13,7 @@ use super::column::ColumnReader;
 use super::context::ReadContext;
 use super::lists;
 use super::to_arrow::arrow_error;
-use super::windowed::{Window, Windowed};
+use super::windowed::{Blocks, Window, Windowed, one_block};
 use crate::error::Result;
 use crate::format::Hierarchy;
 use crate::model::selection::AxisSelection;
@@ -56,8 +56,12 @@ impl Windowed for DenseAnswer {
         fixed.then(|| self.rows.len().saturating_mul(self.reader.row_bytes))
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
-        if self.reader.has_lists { lists::blocks(rows, self.chunk_rows, self.reader.row_bytes) } else { vec![rows] }
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
+        if self.reader.has_lists {
+            lists::blocks(rows, self.chunk_rows, self.reader.row_bytes)
+        } else {
+            one_block(Some(rows))
+        }
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
@@ -67,7 +71,8 @@ impl Windowed for DenseAnswer {
             return Ok(lists::windows(context, block, self.reader.row_bytes, &sizes));
         }
         let most = context.window_bytes / self.reader.row_bytes.max(1);
-        let cuts = windows(&self.rows, block, self.chunk_rows, most)?;
+        let bounds = self.reader.window_bounds(self.hierarchy.tree(), &self.rows, most, self.chunk_rows);
+        let cuts = windows(&self.rows, block, bounds)?;
         let window = |rows: Range<u64>| {
             let bytes = (rows.end - rows.start).saturating_mul(self.reader.row_bytes);
             Window { rows, bytes, spans: Vec::new() }

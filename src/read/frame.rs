@@ -13,14 +13,14 @@ use super::column::ColumnReader;
 use super::context::ReadContext;
 use super::lists;
 use super::to_arrow::arrow_error;
-use super::windowed::{Window, Windowed};
+use super::windowed::{Blocks, Window, Windowed, one_block};
 use crate::error::Result;
 use crate::format::Hierarchy;
 use crate::format::anndata::frame::Frame;
 use crate::format::anndata::meaning::Column;
 use crate::model::selection::AxisSelection;
 use crate::model::tree::Tree;
-use crate::plan::window::windows;
+use crate::plan::window::{WindowBounds, windows};
 
 /// Columns of a frame that are read at the same time.
 const COLUMNS_IN_FLIGHT: usize = 8;
@@ -62,6 +62,14 @@ impl FrameAnswer {
         self.readers.iter().any(|reader| reader.is_text)
     }
 
+    /// Windows of at most `most` rows that plan no more chunks of any column than a window should.
+    fn window_bounds(&self, most: u64) -> WindowBounds {
+        let tree = self.hierarchy.tree();
+        let bounds = self.readers.iter().map(|reader| reader.window_bounds(tree, &self.rows, most, 1));
+        let narrowest = bounds.min_by_key(|bounds| bounds.part_rows.saturating_mul(bounds.parts));
+        narrowest.unwrap_or(WindowBounds::of_rows(most, 1))
+    }
+
     fn row_bytes(&self) -> u64 {
         self.readers.iter().map(|reader| reader.row_bytes).sum::<u64>().max(1)
     }
@@ -91,10 +99,10 @@ impl Windowed for FrameAnswer {
         fixed.then(|| self.rows.len().saturating_mul(self.row_bytes()))
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
         // Without rows there is still one window, for the categories.
         let has_lists = self.readers.iter().any(|reader| reader.has_lists) && !rows.is_empty();
-        if has_lists { lists::blocks(rows, 1, self.row_bytes()) } else { vec![rows] }
+        if has_lists { lists::blocks(rows, 1, self.row_bytes()) } else { one_block(Some(rows)) }
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
@@ -108,7 +116,7 @@ impl Windowed for FrameAnswer {
             }
             return Ok(lists::windows(context, block, row_bytes, &sizes));
         }
-        let mut cuts = windows(&self.rows, block.clone(), 1, context.window_bytes / row_bytes)?;
+        let mut cuts = windows(&self.rows, block.clone(), self.window_bounds(context.window_bytes / row_bytes))?;
         if cuts.is_empty() {
             // A batch without rows still carries the categories, which an empty selection keeps.
             cuts.push(block);

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use super::array::ArrayPlan;
 use super::context::ReadContext;
 use super::to_arrow::arrow_error;
-use super::windowed::{Window, Windowed};
+use super::windowed::{Blocks, Window, Windowed};
 use crate::error::{Error, Result};
 
 /// An array's rows with the frame's columns before them; both select the same rows.
@@ -69,7 +69,7 @@ impl Windowed for JoinedAnswer {
         self.frame.estimated_row_bytes().saturating_add(self.array.estimated_row_bytes())
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
         self.array.blocks(rows)
     }
 

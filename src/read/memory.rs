@@ -8,7 +8,7 @@ use async_trait::async_trait;
 
 use super::array::ArrayPlan;
 use super::context::ReadContext;
-use super::windowed::{Window, Windowed};
+use super::windowed::{Blocks, Window, Windowed, one_block};
 use crate::error::{Error, Result};
 
 /// One batch in memory.
@@ -38,8 +38,8 @@ impl Windowed for MemoryAnswer {
         Some(self.batch.get_array_memory_size() as u64)
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
-        vec![rows]
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
+        one_block(Some(rows))
     }
 
     async fn windows(&self, _context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {

@@ -18,7 +18,7 @@ use super::context::ReadContext;
 use super::frame::{FrameAnswer, column_reader};
 use super::sparse::{Form, SparseAnswer};
 use super::to_arrow::{arrow_error, struct_array};
-use super::windowed::{Window, Windowed};
+use super::windowed::{Blocks, Window, Windowed, one_block};
 use crate::error::{Error, Result};
 use crate::format::Hierarchy;
 use crate::format::anndata::meaning::{Column, Meaning, meaning};
@@ -107,6 +107,7 @@ fn member(hierarchy: &Hierarchy, path: &str, name: &str, depth: usize) -> Result
             let (major, minor) = if sparse.major == 0 { (rows, columns) } else { (columns, rows) };
             let (major, minor) = (AxisSelection::all(major), AxisSelection::all(minor));
             let bytes = tree.array(&sparse.data())?.element_count()?.saturating_mul(16);
+            let bytes = bytes.saturating_add(major.len().saturating_mul(4));
             let answer = SparseAnswer::new(hierarchy.clone(), sparse, name, major, minor, Form::Lists)?;
             let schema = answer.schema();
             Ok(rows_member(name, schema.field(0).clone(), bytes, Kind::Rows(Arc::new(answer))))
@@ -216,8 +217,8 @@ impl Windowed for NestedAnswer {
         None
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
-        if rows.is_empty() { Vec::new() } else { vec![rows] }
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
+        one_block((!rows.is_empty()).then_some(rows))
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {

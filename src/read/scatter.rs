@@ -1,5 +1,7 @@
 //! Copies the selected elements of a chunk to their places in the answer.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::model::selection::Run;
 
@@ -24,7 +26,7 @@ pub struct Span {
 pub fn for_each_span(
     source_shape: &[u64],
     destination_shape: &[u64],
-    runs: &[Vec<Run>],
+    runs: &[Arc<[Run]>],
     visit: &mut impl FnMut(Span) -> Result<()>,
 ) -> Result<()> {
     check(source_shape, destination_shape, runs)?;
@@ -46,7 +48,7 @@ pub fn for_each_span(
 pub fn copy_elements(
     source: (&[u8], &[u64]),
     destination: (&mut [u8], &[u64]),
-    runs: &[Vec<Run>],
+    runs: &[Arc<[Run]>],
     item: usize,
 ) -> Result<()> {
     let outside = || Error::internal("a copied span leaves its buffer");
@@ -70,7 +72,7 @@ pub fn copy_elements(
 }
 
 /// Every run stays inside both shapes.
-fn check(source_shape: &[u64], destination_shape: &[u64], runs: &[Vec<Run>]) -> Result<()> {
+fn check(source_shape: &[u64], destination_shape: &[u64], runs: &[Arc<[Run]>]) -> Result<()> {
     let inside = source_shape.len() == runs.len()
         && destination_shape.len() == runs.len()
         && runs.iter().zip(source_shape.iter().zip(destination_shape)).all(|(runs, (source, destination))| {
@@ -90,7 +92,7 @@ fn is_whole(source: u64, destination: u64, runs: &[Run]) -> bool {
 struct Walk<'a> {
     source_shape: &'a [u64],
     destination_shape: &'a [u64],
-    runs: &'a [Vec<Run>],
+    runs: &'a [Arc<[Run]>],
     block: usize,
 }
 
@@ -109,7 +111,7 @@ impl Walk<'_> {
         let source = source * self.source_shape[axis] as usize;
         let destination = destination * self.destination_shape[axis] as usize;
         let last = axis + 1 == self.runs.len();
-        for run in runs {
+        for run in runs.iter() {
             let (start, target, count) = (run.start as usize, run.destination as usize, run.count as usize);
             if last && (self.block == 1 || run.step == 1) {
                 visit(Span {

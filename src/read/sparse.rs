@@ -13,11 +13,12 @@ use async_trait::async_trait;
 use super::array::{ArrayPlan, ArrayValues, Caching, plan_array, read_array};
 use super::context::ReadContext;
 use super::to_arrow::{arrow_error, arrow_type, to_arrow};
-use super::windowed::{Window, Windowed};
+use super::windowed::{Blocks, Window, Windowed, blocks_of};
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
 use crate::format::anndata::meaning::Sparse;
 use crate::model::selection::AxisSelection;
+use crate::plan::tasks::WINDOW_TASKS;
 
 mod coo;
 mod dense_rows;
@@ -30,6 +31,9 @@ use minor::MinorMap;
 
 /// Rows whose pointers are read together.
 const POINTER_BLOCK_ROWS: u64 = 256 * 1024;
+
+/// The same where rows do not follow each other: each pointer is a read of its own then.
+const SCATTERED_BLOCK_ROWS: u64 = 32 * 1024;
 
 /// What the slices of a sparse matrix become.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +122,15 @@ impl SparseAnswer {
     fn dense_bytes(&self) -> u64 {
         let dense = self.form == Form::Dense;
         if dense { self.minor_length.saturating_mul(width(&self.value_type) as u64) } else { 0 }
+    }
+
+    /// Entries of the smaller chunks of indices and values.
+    fn entries_of_a_chunk(&self) -> u64 {
+        let length = |path: &str| {
+            let node = self.hierarchy.tree().array(path).ok();
+            node.and_then(|node| node.chunk_shape.first().copied()).unwrap_or(1)
+        };
+        length(&self.sparse.indices()).min(length(&self.sparse.data())).max(1)
     }
 
     /// First and last entry of each selected slice in `rows`.
@@ -213,28 +226,30 @@ impl Windowed for SparseAnswer {
         self.average_row_bytes().unwrap_or(1)
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
-        let mut blocks = Vec::new();
-        let mut start = rows.start;
-        while start < rows.end {
-            let end = rows.end.min(start + POINTER_BLOCK_ROWS);
-            blocks.push(start..end);
-            start = end;
-        }
-        blocks
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
+        let together = matches!(self.major, AxisSelection::Range { step: 1, .. });
+        blocks_of(rows, if together { POINTER_BLOCK_ROWS } else { SCATTERED_BLOCK_ROWS })
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
         let mut windows: Vec<Window> = Vec::new();
+        let (chunk, mut parts) = (self.entries_of_a_chunk(), 0_u64);
         for (row, span) in (block.start..).zip(self.spans(context, block.clone()).await?) {
             let bytes = self.row_bytes(span.1 - span.0);
             match windows.last_mut() {
-                Some(window) if window.bytes.saturating_add(bytes) <= context.window_bytes => {
+                Some(window)
+                    if window.bytes.saturating_add(bytes) <= context.window_bytes
+                        && parts + parts_of(window.spans.last(), span, chunk) <= WINDOW_TASKS =>
+                {
+                    parts += parts_of(window.spans.last(), span, chunk);
                     window.rows.end = row + 1;
                     window.bytes += bytes;
                     window.spans.push(span);
                 }
-                _ => windows.push(Window { rows: row..row + 1, bytes, spans: vec![span] }),
+                _ => {
+                    parts = parts_of(None, span, chunk);
+                    windows.push(Window { rows: row..row + 1, bytes, spans: vec![span] });
+                }
             }
         }
         Ok(windows)
@@ -266,6 +281,31 @@ impl Windowed for SparseAnswer {
         }
         Ok(plans)
     }
+}
+
+/// Chunks of `chunk` entries that the slice `(start, end)` touches beside those of the slice before it.
+fn parts_of(before: Option<&(u64, u64)>, (start, end): (u64, u64), chunk: u64) -> u64 {
+    if end <= start {
+        return 0;
+    }
+    let known = before.is_some_and(|(_, last)| *last == start && start % chunk != 0);
+    (end - 1) / chunk - start / chunk + u64::from(!known)
+}
+
+/// Refuses a selection on the axis of length `stored` that is not the major one, when the map of its
+/// positions would crowd out the windows.
+///
+/// # Errors
+/// `ResourceExhausted` when it does not fit a quarter of the memory budget.
+pub fn check_minor(context: &ReadContext, selection: &AxisSelection, stored: u64) -> Result<()> {
+    let positions = if selection.is_all(stored) { 0 } else { stored.saturating_add(selection.len()) };
+    let (bytes, most) = (positions.saturating_mul(4), context.memory_bytes() / 4);
+    if bytes <= most {
+        return Ok(());
+    }
+    Err(Error::resource_exhausted(format!(
+        "a selection across the stored axis of a sparse matrix takes {bytes} bytes, memory_budget has {most} bytes for that"
+    )))
 }
 
 /// One list of (index, value) per output row.

@@ -1,5 +1,7 @@
 //! Copies the selected elements of a chunk of a matrix to their places in its transpose.
 
+use std::sync::Arc;
+
 use crate::error::{Error, Result};
 use crate::model::selection::Run;
 
@@ -15,7 +17,7 @@ const TILE: u64 = 32;
 pub(super) fn copy_transposed(
     source: (&[u8], &[u64]),
     destination: (&mut [u8], u64),
-    runs: &[Vec<Run>],
+    runs: &[Arc<[Run]>],
     item: usize,
 ) -> Result<()> {
     let ((bytes, &[_, row_length]), [of_rows, of_columns]) = (source, runs) else {
@@ -138,7 +140,7 @@ mod tests {
 
     #[test]
     fn a_run_that_leaves_is_refused() {
-        let run = |start, count, destination| vec![Run { start, step: 1, count, destination }];
+        let run = |start, count, destination| Arc::from([Run { start, step: 1, count, destination }]);
         let mut target = [0_u8; 6];
         let mut check = |rows, columns| copy_transposed((&[0; 6], &[2, 3]), (&mut target, 2), &[rows, columns], 1);
         assert!(check(run(0, 2, 0), run(0, 3, 0)).is_ok());

@@ -11,11 +11,22 @@ use async_trait::async_trait;
 use super::array::ArrayPlan;
 use super::context::ReadContext;
 use super::to_arrow::arrow_error;
-use super::windowed::{Window, Windowed};
+use super::windowed::{Blocks, Window, Windowed};
 use crate::error::{Error, Result};
 
 /// Most columns of a wide answer: each is a field of the schema, which is one message.
 pub const MAX_COLUMNS: usize = 65_536;
+
+/// Refuses more columns than a wide answer may have.
+///
+/// # Errors
+/// `ResourceExhausted` above [`MAX_COLUMNS`].
+pub fn check_columns(found: u64) -> Result<()> {
+    if found > MAX_COLUMNS as u64 {
+        return Err(Error::resource_exhausted(format!("{found} columns, layout 'wide' has at most {MAX_COLUMNS}")));
+    }
+    Ok(())
+}
 
 /// An answer of equally long lists, one column per element.
 #[derive(Debug)]
@@ -39,10 +50,7 @@ impl WideAnswer {
             }
             _ => return Err(Error::invalid("layout 'wide' needs an array of two dimensions")),
         };
-        if names.len() > MAX_COLUMNS {
-            let found = names.len();
-            return Err(Error::resource_exhausted(format!("{found} columns, layout 'wide' has at most {MAX_COLUMNS}")));
-        }
+        check_columns(names.len() as u64)?;
         let mut seen = std::collections::HashSet::new();
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(Error::invalid(format!("layout 'wide' would have the column '{twice}' twice")));
@@ -78,7 +86,7 @@ impl Windowed for WideAnswer {
         self.rows.estimated_row_bytes()
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
         self.rows.blocks(rows)
     }
 

@@ -24,6 +24,22 @@ pub struct Window {
     pub spans: Vec<(u64, u64)>,
 }
 
+/// Parts of an answer's rows, made one after the other: how many there are is what a file says.
+pub type Blocks = Box<dyn Iterator<Item = Range<u64>> + Send>;
+
+/// `rows` in blocks of `length` rows, the last one shorter.
+pub fn blocks_of(rows: Range<u64>, length: u64) -> Blocks {
+    let (end, length) = (rows.end, length.max(1));
+    let starts = std::iter::successors(Some(rows.start), move |start| start.checked_add(length));
+    let block = move |start: u64| start..start.saturating_add(length).min(end);
+    Box::new(starts.take_while(move |start| *start < end).map(block))
+}
+
+/// The only block, if there is one.
+pub fn one_block(rows: Option<Range<u64>>) -> Blocks {
+    Box::new(rows.into_iter())
+}
+
 /// An answer that can be read in any part.
 #[async_trait]
 pub trait Windowed: Debug + Send + Sync {
@@ -52,7 +68,7 @@ pub trait Windowed: Debug + Send + Sync {
     }
 
     /// Coarse parts of `rows` whose windows are planned together.
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>>;
+    fn blocks(&self, rows: Range<u64>) -> Blocks;
 
     /// The windows of one block, in order.
     ///

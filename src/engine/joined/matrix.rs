@@ -20,7 +20,7 @@ use crate::model::selection::AxisSelection;
 use crate::read::column::ColumnReader;
 use crate::read::dense::DenseAnswer;
 use crate::read::sparse::turned::TurnedAnswer;
-use crate::read::sparse::{Form, SparseAnswer};
+use crate::read::sparse::{Form, SparseAnswer, check_minor};
 use crate::read::to_arrow::arrow_type;
 use crate::read::united::aligned::{AlignedAnswer, Gap, Rows};
 use crate::read::united::concat::{ConcatAnswer, MemberAnswer};
@@ -295,6 +295,7 @@ impl Resolver<'_> {
             Own::Sparse { sparse, .. } => {
                 let form = if united.are_entries() { Form::Lists } else { Form::Dense };
                 if sparse.major == 0 {
+                    check_minor(self.context, &chosen.own, sparse.shape[1])?;
                     Arc::new(SparseAnswer::new(hierarchy, sparse.clone(), name, rows, chosen.own, form)?)
                 } else {
                     let (context, sparse) = (self.context, sparse.clone());

@@ -34,6 +34,7 @@ mod json;
 mod locate;
 mod node;
 mod number;
+mod pcodec;
 mod record;
 mod shard;
 mod shard_index;

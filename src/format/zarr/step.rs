@@ -10,6 +10,7 @@ use serde_json::{Map, Value};
 
 use super::blosc;
 use super::filter::Filter;
+use super::pcodec::pcodec;
 use crate::error::{Error, Result};
 use crate::format::codec::{fletcher32, shuffle, zeroed};
 
@@ -169,47 +170,6 @@ fn lz4(encoded: &[u8], limit: u64) -> Result<Vec<u8>> {
         return Ok(decoded);
     }
     Err(Error::data_loss(format!("lz4: decompressed to {found} bytes, the header announces {size}")))
-}
-
-/// A standalone file of pcodec, whose numbers have `expected` bytes together. Of what its headers announce
-/// only a dictionary is set aside before its bytes are there, of at most 2^25 numbers, and not touched.
-fn pcodec(encoded: &[u8], expected: u64) -> Result<Vec<u8>> {
-    use pco::data_types::NumberType;
-    let (file, rest) = pco::standalone::FileDecompressor::new(encoded).map_err(damaged)?;
-    let kind = file.peek_number_type_or_termination(rest).map_err(damaged)?;
-    macro_rules! numbers {
-        ($kind:ty) => {{
-            let mut numbers = vec![<$kind>::default(); count::<$kind>(expected)?];
-            let found = pco::standalone::simple_decompress_into(encoded, &mut numbers).map_err(damaged)?;
-            if !found.finished || found.n_processed != numbers.len() {
-                let (read, count) = (found.n_processed, numbers.len());
-                return Err(Error::data_loss(format!("pcodec: {read} numbers were decoded, expected exactly {count}")));
-            }
-            Ok(numbers.iter().flat_map(|number| number.to_le_bytes()).collect())
-        }};
-    }
-    match kind {
-        Some(NumberType::U8) => numbers!(u8),
-        Some(NumberType::U16) => numbers!(u16),
-        Some(NumberType::U32) => numbers!(u32),
-        Some(NumberType::U64) => numbers!(u64),
-        Some(NumberType::I8) => numbers!(i8),
-        Some(NumberType::I16) => numbers!(i16),
-        Some(NumberType::I32) => numbers!(i32),
-        Some(NumberType::I64) => numbers!(i64),
-        Some(NumberType::F16) => numbers!(half::f16),
-        Some(NumberType::F32) => numbers!(f32),
-        Some(NumberType::F64) => numbers!(f64),
-        None => Err(Error::data_loss("pcodec: there are no numbers")),
-        Some(other) => Err(Error::unimplemented(format!("pcodec: numbers of type {other:?} are not supported"))),
-    }
-}
-
-/// How many numbers have `bytes` bytes together.
-fn count<T>(bytes: u64) -> Result<usize> {
-    let size = size_of::<T>() as u64;
-    let count = bytes.is_multiple_of(size).then_some(bytes / size).and_then(|count| usize::try_from(count).ok());
-    count.ok_or_else(|| Error::data_loss(format!("pcodec: numbers of {size} bytes cannot fill {bytes}")))
 }
 
 fn damaged(error: impl std::fmt::Display) -> Error {

@@ -5,5 +5,6 @@ mod elements;
 mod filters;
 mod folder;
 mod open;
+mod pcodec;
 mod refused;
 mod shards;

@@ -17,7 +17,7 @@ use futures::stream::{self, StreamExt};
 use super::gather::{self, Gathered, Sorted};
 use super::minor::MinorMap;
 use super::piece::{Piece, pieces};
-use super::{Form, SparseAnswer, dense_rows, entries_field, lists, width};
+use super::{Form, SparseAnswer, check_minor, dense_rows, entries_field, lists, width};
 use crate::error::{Error, Result};
 use crate::format::Hierarchy;
 use crate::format::anndata::meaning::Sparse;
@@ -25,7 +25,7 @@ use crate::model::selection::AxisSelection;
 use crate::read::array::{ArrayPlan, Caching, Values, plan_array, read_array};
 use crate::read::context::ReadContext;
 use crate::read::to_arrow::{arrow_error, to_arrow};
-use crate::read::windowed::{Window, Windowed};
+use crate::read::windowed::{Blocks, Window, Windowed, one_block};
 
 /// Columns whose pointers are read together.
 const POINTER_BLOCK_COLUMNS: u64 = 32 * 1024;
@@ -80,7 +80,7 @@ impl TurnedAnswer {
         let map = if rows.is_all(stored_rows) {
             None
         } else {
-            check_map(context, stored_rows.saturating_add(count))?;
+            check_minor(context, &rows, stored_rows)?;
             Some(Arc::new(MinorMap::new(&rows, stored_rows)?))
         };
         let most_outputs = map.as_ref().map_or(1, |map| map.most_outputs());
@@ -265,8 +265,8 @@ impl Windowed for TurnedAnswer {
         None
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
-        if rows.is_empty() { Vec::new() } else { vec![rows] }
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
+        one_block((!rows.is_empty()).then_some(rows))
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
@@ -338,15 +338,4 @@ fn most_bytes(context: &ReadContext) -> u64 {
 /// Bytes of the pieces that are read for a window.
 fn pieces_bytes(context: &ReadContext) -> u64 {
     context.window_bytes / PIECES_PART
-}
-
-/// Refuses a map of `positions` stored and output positions that would crowd out the windows.
-fn check_map(context: &ReadContext, positions: u64) -> Result<()> {
-    let (bytes, most) = (positions.saturating_mul(4), context.memory_bytes() / 4);
-    if bytes <= most {
-        return Ok(());
-    }
-    Err(Error::resource_exhausted(format!(
-        "a selection of rows of a matrix stored by columns takes {bytes} bytes, memory_budget has {most} bytes for that"
-    )))
 }

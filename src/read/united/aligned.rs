@@ -19,7 +19,7 @@ use crate::read::column::tensor_field;
 use crate::read::context::ReadContext;
 use crate::read::sparse::entries_field;
 use crate::read::to_arrow::{arrow_error, fixed_size_list};
-use crate::read::windowed::{Window, Windowed};
+use crate::read::windowed::{Blocks, Window, Windowed};
 
 /// Rows of the united matrix.
 #[derive(Clone, Debug)]
@@ -212,7 +212,7 @@ impl Windowed for AlignedAnswer {
         self.rows.row_bytes().unwrap_or_else(|| self.own.estimated_row_bytes()).max(1)
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
         self.own.blocks(rows)
     }
 

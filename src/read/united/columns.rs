@@ -13,7 +13,7 @@ use crate::error::{Error, Result, ResultExt};
 use crate::read::array::ArrayPlan;
 use crate::read::context::ReadContext;
 use crate::read::to_arrow::arrow_error;
-use crate::read::windowed::{Window, Windowed};
+use crate::read::windowed::{Blocks, Window, Windowed};
 
 /// A column of the united table.
 #[derive(Clone, Debug)]
@@ -199,7 +199,7 @@ impl Windowed for ColumnsAnswer {
         self.own.estimated_row_bytes().saturating_add(self.added_bytes())
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
         self.own.blocks(rows)
     }
 

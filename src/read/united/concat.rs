@@ -19,7 +19,7 @@ use crate::error::{Error, Result, ResultExt};
 use crate::read::array::ArrayPlan;
 use crate::read::context::ReadContext;
 use crate::read::to_arrow::arrow_error;
-use crate::read::windowed::{Window, Windowed};
+use crate::read::windowed::{Blocks, Window, Windowed, blocks_of, one_block};
 
 /// Members that are planned or read at the same time, for one window.
 pub const MEMBERS_IN_FLIGHT: usize = 8;
@@ -273,13 +273,11 @@ impl Windowed for ConcatAnswer {
     }
 
     /// Members that are read as a whole for each block are in one block.
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
         if !self.is_divisible() || rows.is_empty() {
-            return vec![rows];
+            return one_block(Some(rows));
         }
-        let starts = std::iter::successors(Some(rows.start), |start| start.checked_add(BLOCK_ROWS));
-        let block = |start: u64| start..start.saturating_add(BLOCK_ROWS).min(rows.end);
-        starts.take_while(|start| *start < rows.end).map(block).collect()
+        blocks_of(rows, BLOCK_ROWS)
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {

@@ -10,11 +10,11 @@ use async_trait::async_trait;
 use super::aligned::Rows;
 use crate::error::{Error, Result};
 use crate::model::selection::AxisSelection;
-use crate::plan::window::windows;
+use crate::plan::window::{WindowBounds, windows};
 use crate::read::array::ArrayPlan;
 use crate::read::context::ReadContext;
 use crate::read::to_arrow::arrow_error;
-use crate::read::windowed::{Window, Windowed};
+use crate::read::windowed::{Blocks, Window, Windowed, one_block};
 
 /// Bytes of a row beside its values: an offset.
 const ROW_BYTES: u64 = 4;
@@ -57,13 +57,17 @@ impl Windowed for FilledAnswer {
         self.row_bytes()
     }
 
-    fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
-        vec![rows]
+    fn blocks(&self, rows: Range<u64>) -> Blocks {
+        one_block(Some(rows))
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
         let row_bytes = self.row_bytes();
-        let cuts = windows(&AxisSelection::all(self.count), block, 1, context.window_bytes / row_bytes)?;
+        let cuts = windows(
+            &AxisSelection::all(self.count),
+            block,
+            WindowBounds::of_rows(context.window_bytes / row_bytes, 1),
+        )?;
         let window = |rows: Range<u64>| {
             let bytes = (rows.end - rows.start).saturating_mul(row_bytes);
             Window { rows, bytes, spans: Vec::new() }
