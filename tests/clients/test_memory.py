@@ -135,10 +135,6 @@ def test_scattered_rows_of_a_sparse_matrix(site):
     assert server.peak_memory() - before <= 16 * MIB + 32 * MIB
 
 
-# What the server holds is measured, not what glibc keeps of it: turning frees buffers of ever new
-# sizes, of which glibc gives little back unless large ones have mappings of their own. See the
-# section on memory in docs/operations.md.
-GIVEN_BACK = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_TRIM_THRESHOLD_": "65536"}
 TURNING = """
 [limits]
 memory_budget = "16 MiB"
@@ -157,7 +153,7 @@ def test_rows_of_a_matrix_stored_by_columns(site, compression, layout):
     matrix = columns_h5ad(path, rows, columns, 2_500, compression=compression)
     assert 8 * matrix.nnz > 3 * 16 * MIB
     site.register(key, source=path)
-    server = site.serve(settings=TURNING, environment=GIVEN_BACK)
+    server = site.serve(settings=TURNING)
     client = Client(server.uri, seconds=500)
     request = {"key": key, "node": "X", "layout": layout}
     client.direct(request | {"obs": {"index": [0]}, "var": {"index": [0]}})
