@@ -13,10 +13,10 @@ use crate::table::ScanEstimate;
 const MAX_RANGES: usize = 10_000;
 
 /// What is planned for an estimate; more is extrapolated from it.
-const ESTIMATED: Effort = Effort { blocks: 16, windows: 16, chunks: 1 << 16 };
+const ESTIMATED: Effort = Effort { blocks: 16, windows: 16, chunks: 1 << 16, runs: 1 << 21 };
 
 /// What is planned for an explanation, likewise.
-const EXPLAINED: Effort = Effort { blocks: 64, windows: 1 << 16, chunks: 1 << 20 };
+const EXPLAINED: Effort = Effort { blocks: 64, windows: 1 << 16, chunks: 1 << 20, runs: 1 << 23 };
 
 /// Planning stops with the window in which one of these is reached.
 #[derive(Clone, Copy, Debug)]
@@ -24,6 +24,8 @@ struct Effort {
     blocks: usize,
     windows: usize,
     chunks: usize,
+    /// Runs of selected positions, which each window goes through anew.
+    runs: usize,
 }
 
 impl Slice {
@@ -95,6 +97,8 @@ struct Totals {
     windows: usize,
     /// Chunks planned, those without bytes too.
     planned: usize,
+    /// Runs of positions that the windows went through; those that their chunks share count once.
+    runs: usize,
     /// Whether the windows are guessed, as only reading tells where they end.
     guessed: bool,
     ranges: Vec<Value>,
@@ -103,6 +107,8 @@ struct Totals {
 impl Totals {
     fn add(&mut self, path: &str, plan: &ArrayPlan, list: bool) {
         self.planned = self.planned.saturating_add(plan.tasks.len());
+        let runs = plan.tasks.first().map_or(0, |task| task.runs.iter().map(|runs| runs.len()).sum());
+        self.runs = self.runs.saturating_add(runs);
         for request in &plan.requests {
             self.requests += 1;
             self.chunks += request.members.len() as u64;
@@ -137,7 +143,7 @@ async fn plan(slice: &Slice, answer: &dyn Windowed, most: Effort, list: bool) ->
         let (windows, exact) = answer.foreseen(&slice.context, block).await?;
         totals.guessed |= !exact;
         for window in windows {
-            if totals.windows == most.windows || totals.planned >= most.chunks {
+            if totals.windows == most.windows || totals.planned >= most.chunks || totals.runs >= most.runs {
                 return Ok((totals, rows));
             }
             totals.windows += 1;
