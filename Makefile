@@ -8,7 +8,7 @@ VENV ?= $(CURDIR)/.venv
 PYTHON := $(abspath $(VENV))/bin/python
 CARGO ?= cargo
 
-.PHONY: demo test build test-rust test-clients clean-venv
+.PHONY: demo test build test-rust test-clients test-libhdf5 clean-venv
 .DEFAULT_GOAL := demo
 
 demo:
@@ -29,6 +29,14 @@ test-clients: build
 	tools/prepare.sh $(VENV) tests/requirements.txt
 	$(PYTHON) tests/fixtures/generate_notebook.py check
 	cd tests && $(PYTHON) -m pytest $(PYTEST_FLAGS)
+
+# What needs the feature libhdf5; `tools/prepare.sh VENV tests/requirements-libhdf5.txt` puts cmake into
+# the venv. Of the two builds of the program the one with the feature comes last, and stays.
+test-libhdf5: build
+	tools/prepare.sh $(VENV) tests/requirements.txt
+	tools/prepare.sh $(VENV) tests/requirements-libhdf5.txt
+	PATH="$(dir $(PYTHON)):$$PATH" $(CARGO) test --locked --features libhdf5 --test library
+	cd tests && REQUIRE_LIBHDF5=1 $(PYTHON) -m pytest $(PYTEST_FLAGS) clients/test_virtual.py
 
 clean-venv:
 	rm -rf $(VENV)

@@ -17,6 +17,8 @@ use sliceflight::storage::reader::{Edge, FolderReader, ObjectIdentity, RangeRead
 /// Chunks larger than this are located and not decoded: a file may declare chunks up to the server's
 /// limit of a gigabyte without holding a byte of them.
 const LARGEST_DECODED: u64 = 16 << 20;
+/// Bytes of sequences that are resolved at once.
+const LARGEST_SEQUENCES: usize = 1 << 20;
 /// Arrays of one input that are read.
 const READ_ARRAYS: usize = 24;
 
@@ -149,8 +151,12 @@ pub async fn read_all(hierarchy: &Hierarchy, fetch: impl AsyncFn(&ChunkLocation)
             match elements {
                 Elements::Fixed(bytes) => {
                     assert_eq!(bytes.len() as u64, array.chunk_bytes(), "decoded bytes of '{path}'");
-                    if array.data_type == DataType::String {
-                        let _ = hierarchy.resolve_texts(&bytes).await;
+                    match &array.data_type {
+                        DataType::String => drop(hierarchy.resolve_texts(&bytes).await),
+                        DataType::List { element, .. } => {
+                            drop(hierarchy.resolve_sequences(&bytes, element.item_size(), LARGEST_SEQUENCES).await);
+                        }
+                        _ => {}
                     }
                 }
                 Elements::Text(texts) => assert_eq!(texts.len() as u64, count, "decoded texts of '{path}'"),

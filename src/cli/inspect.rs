@@ -26,7 +26,10 @@ pub(super) fn text(summary: &Value) -> String {
     let known = match summary.get("kind").and_then(Value::as_str) {
         Some("anndata") => anndata(summary),
         Some("table") => table(summary),
-        Some("hdf5" | "zarr") => tree::lines(summary).map(|lines| lines.join("\n")),
+        Some("hdf5" | "zarr") => tree::lines(summary).map(|lines| {
+            let views = views(summary).unwrap_or_default();
+            views.into_iter().chain(lines).collect::<Vec<_>>().join("\n")
+        }),
         _ => None,
     };
     known.unwrap_or_else(|| format!("{summary:#}"))
@@ -35,7 +38,10 @@ pub(super) fn text(summary: &Value) -> String {
 fn anndata(summary: &Value) -> Option<String> {
     let shape: Vec<u64> = summary.get("shape")?.as_array()?.iter().filter_map(Value::as_u64).collect();
     let [n_obs, n_vars] = shape[..] else { return None };
-    let mut lines = vec![format!("AnnData object with n_obs × n_vars = {n_obs} × {n_vars}")];
+    let view = summary.get("view").and_then(Value::as_str);
+    let object = if view == Some("mudata") { "MuData" } else { "AnnData" };
+    let stored = view.filter(|view| *view != "mudata").map(|view| format!(" (stored as {view})")).unwrap_or_default();
+    let mut lines = vec![format!("{object} object with n_obs × n_vars = {n_obs} × {n_vars}{stored}")];
     for (name, members) in summary.get("attributes")?.as_object()? {
         let members: Vec<_> =
             members.as_array()?.iter().filter_map(Value::as_str).map(|member| format!("'{member}'")).collect();
@@ -45,7 +51,14 @@ fn anndata(summary: &Value) -> Option<String> {
         let word = |name: &str| matrix.get(name).and_then(Value::as_str).unwrap_or("?");
         lines.push(format!("    X: {} {}", word("dtype"), word("encoding")));
     }
+    lines.extend(views(summary).unwrap_or_default());
     Some(lines.join("\n"))
+}
+
+/// The AnnData objects below the root, each with what it holds.
+fn views(summary: &Value) -> Option<Vec<String>> {
+    let views = summary.get("views")?.as_object()?;
+    Some(views.iter().filter_map(|(path, view)| Some(format!("{path}: {}", anndata(view)?))).collect())
 }
 
 fn table(summary: &Value) -> Option<String> {

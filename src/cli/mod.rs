@@ -7,6 +7,8 @@
 mod collection;
 mod explain;
 mod get;
+#[cfg(feature = "libhdf5")]
+mod hdf5_worker;
 mod inspect;
 mod label;
 mod list;
@@ -86,11 +88,19 @@ enum Command {
     Get(get::Get),
     /// Show which ranges of which objects a slice would read.
     Explain(explain::Explain),
+    /// Read HDF5 with libhdf5 for a server, which starts this by itself.
+    #[cfg(feature = "libhdf5")]
+    Hdf5Worker(hdf5_worker::Hdf5Worker),
 }
 
 /// Runs the command line of this process.
 pub fn run() -> ExitCode {
     let cli = Cli::parse();
+    #[cfg(feature = "libhdf5")]
+    if let Command::Hdf5Worker(command) = &cli.command {
+        // Before there are threads: the C library holds to one, and its process is confined.
+        return ended(command.run());
+    }
     let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
             let result = runtime.block_on(dispatch(cli));
@@ -100,6 +110,10 @@ pub fn run() -> ExitCode {
         }
         Err(error) => Err(Error::internal("the runtime could not be started").with_source(error)),
     };
+    ended(result)
+}
+
+fn ended(result: Result<()>) -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever read the output went away: nobody is left to tell.
@@ -125,6 +139,8 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Tree(command) => command.run(common).await,
         Command::Get(command) => command.run(common).await,
         Command::Explain(command) => command.run(common).await,
+        #[cfg(feature = "libhdf5")]
+        Command::Hdf5Worker(command) => command.run(),
     }
 }
 

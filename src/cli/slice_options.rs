@@ -4,7 +4,7 @@ use clap::{Args, ValueEnum};
 
 use super::source::Named;
 use crate::error::{Error, Result};
-use crate::model::request::{Layout, Partitioning, Selector, SliceRequest};
+use crate::model::request::{Join, Layout, Partitioning, Selector, SliceRequest};
 
 /// A slice of one node.
 #[derive(Clone, Debug, Args)]
@@ -61,6 +61,9 @@ pub(super) struct SliceOptions {
     /// Join the obs index to each row of an array.
     #[arg(long)]
     with_index: bool,
+    /// How a collection of AnnData becomes one: the variables and columns of all members, or of any.
+    #[arg(long, value_enum)]
+    join: Option<JoinName>,
     /// Drop axes selected by a single integer.
     #[arg(long)]
     squeeze: bool,
@@ -74,6 +77,12 @@ enum LayoutName {
     Sparse,
     Dense,
     Coo,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum JoinName {
+    Inner,
+    Outer,
 }
 
 impl SliceOptions {
@@ -113,6 +122,10 @@ impl SliceOptions {
                 LayoutName::Coo => Layout::Coo,
             },
             squeeze: self.squeeze,
+            join: self.join.map(|join| match join {
+                JoinName::Inner => Join::Inner,
+                JoinName::Outer => Join::Outer,
+            }),
             ..SliceRequest::default()
         })
     }

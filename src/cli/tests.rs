@@ -105,6 +105,15 @@ fn summaries_as_text() {
         "AnnData object with n_obs × n_vars = 70 × 765\n    obs: ['cell_type', 'index']\n    varm: ['PCs']\n    \
          X: float32 array"
     );
+    let view = json!({"shape": [3, 4], "attributes": {}, "X": null});
+    let mudata =
+        json!({"kind": "anndata", "view": "mudata", "shape": [3, 9], "attributes": {}, "views": {"mod/a": view}});
+    let expected = "MuData object with n_obs × n_vars = 3 × 9\nmod/a: AnnData object with n_obs × n_vars = 3 × 4";
+    assert_eq!(inspect::text(&mudata), expected);
+    let loom = json!({"kind": "anndata", "view": "loom", "shape": [3, 9], "attributes": {}});
+    assert_eq!(inspect::text(&loom), "AnnData object with n_obs × n_vars = 3 × 9 (stored as loom)");
+    let store = json!({"kind": "zarr", "view": "spatialdata", "nodes": [], "views": {"tables/t": view}});
+    assert_eq!(inspect::text(&store).lines().next(), Some("tables/t: AnnData object with n_obs × n_vars = 3 × 4"));
     let table = json!({"kind": "table", "n_rows": 20, "n_files": 2, "schema": [{"name": "a", "type": "int64"}]});
     assert_eq!(inspect::text(&table), "Table of 20 rows in 2 files\n    a: int64");
     let hdf5 = json!({"kind": "hdf5", "nodes": [

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use super::value::Raw;
 use super::{Config, LARGEST_MESSAGE_BYTES};
+use crate::engine::MergeGap;
 use crate::ticket::MAX_TICKET_BYTES;
 
 /// One key.
@@ -45,7 +46,14 @@ keys! {
     "limits.memory_wait" => limits.memory_wait = |raw| raw.duration()?,
     "limits.requests_in_flight_per_stream" => limits.requests_in_flight_per_stream = |raw| raw.count(1)?,
     "limits.decode_threads" => limits.decode_threads = |raw| raw.count(0)?,
+    "limits.merge_gap" => limits.merge_gap = |raw| merge_gap(raw)?,
     "limits.block_cache_bytes" => limits.block_cache_bytes = |raw| raw.size()?,
+    "limits.chunk_cache_bytes" => limits.chunk_cache_bytes = |raw| raw.size()?,
+    "disk_cache.path" => disk_cache.path = |raw| folder(raw)?,
+    "disk_cache.bytes" => disk_cache.bytes = |raw| within(raw, 1 << 20, u64::MAX)?,
+    "limits.hdf5_workers" => limits.hdf5_workers = |raw| raw.count(0)?,
+    "limits.hdf5_worker_memory" => limits.hdf5_worker_memory = |raw| within(raw, 64 << 20, u64::MAX)?,
+    "limits.hdf5_worker_time" => limits.hdf5_worker_time = |raw| raw.duration()?,
     "retry.attempts" => limits.retry_attempts = |raw| raw.count(0)?,
     "retry.initial_backoff" => limits.retry_initial_backoff = |raw| raw.duration()?,
     "retry.max_backoff" => limits.retry_max_backoff = |raw| raw.duration()?,
@@ -76,6 +84,24 @@ fn within(raw: &Raw, minimum: u64, maximum: u64) -> Result<u64, String> {
         return Err(format!("{size} bytes is over the maximum of {maximum}"));
     }
     Ok(size)
+}
+
+fn merge_gap(raw: &Raw) -> Result<MergeGap, String> {
+    match raw {
+        Raw::Text(text) if text == "auto" => Ok(MergeGap::Auto),
+        other => {
+            let bytes = other.size().map_err(|error| error.replacen("expected", "expected 'auto' or", 1))?;
+            Ok(MergeGap::Bytes(bytes))
+        }
+    }
+}
+
+/// A folder, or an empty text for none.
+fn folder(raw: &Raw) -> Result<PathBuf, String> {
+    match raw {
+        Raw::Text(text) if text.is_empty() => Ok(PathBuf::new()),
+        other => Ok(PathBuf::from(other.text()?)),
+    }
 }
 
 fn streams(raw: &Raw) -> Result<u32, String> {

@@ -42,8 +42,25 @@ pub struct Config {
     pub transport: Transport,
     /// Bounds of reading.
     pub limits: Limits,
+    /// Where blocks of objects are kept on disk.
+    pub disk_cache: DiskCache,
     /// Storages that may be read besides those the registry knows.
     pub storages: Vec<Storage>,
+}
+
+/// Blocks of objects on a local disk.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DiskCache {
+    /// The folder; empty keeps nothing.
+    pub path: PathBuf,
+    /// Most bytes of its files.
+    pub bytes: u64,
+}
+
+impl Default for DiskCache {
+    fn default() -> Self {
+        Self { path: PathBuf::new(), bytes: 10 << 30 }
+    }
 }
 
 /// Bounds of the server's transport; sizes in bytes.
@@ -85,6 +102,7 @@ impl Default for Config {
             log: "info".into(),
             transport: Transport::default(),
             limits: Limits::default(),
+            disk_cache: DiskCache::default(),
             storages: Vec::new(),
         }
     }
@@ -96,7 +114,11 @@ impl Config {
         EngineOptions {
             registry: self.registry.clone(),
             storages: self.storages.iter().map(|storage| (storage.root.clone(), storage.options.clone())).collect(),
+            disk_cache: Some(&self.disk_cache)
+                .filter(|cache| !cache.path.as_os_str().is_empty())
+                .map(|cache| (cache.path.clone(), cache.bytes)),
             limits: self.limits.clone(),
+            hdf5_worker: cfg!(feature = "libhdf5").then(|| std::env::current_exe().ok()).flatten(),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::key::KEYS;
 use super::value::Raw;
 use super::{Config, Layers};
+use crate::engine::MergeGap;
 use crate::error::{Kind, Result};
 
 const EXAMPLE: &str = include_str!("../../sliceflight.toml");
@@ -120,4 +121,15 @@ fn sizes_and_durations() {
     ] {
         assert_eq!(duration(text), expected, "{text}");
     }
+}
+
+#[test]
+fn the_merge_gap_is_auto_or_a_size() {
+    let gap =
+        |text: &str| load(&format!("[limits]\nmerge_gap = {text}"), &[], &[]).map(|config| config.limits.merge_gap);
+    assert_eq!(gap("'auto'").unwrap(), MergeGap::Auto);
+    assert_eq!(gap("'64 KiB'").unwrap(), MergeGap::Bytes(64 << 10));
+    assert_eq!(gap("0").unwrap(), MergeGap::Bytes(0));
+    let error = gap("'wide'").unwrap_err();
+    assert!(error.message().contains("limits.merge_gap: expected 'auto' or a size"), "{error}");
 }

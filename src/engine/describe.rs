@@ -5,7 +5,9 @@ use serde_json::{Map, Value, json};
 use super::open::Opened;
 use super::{Engine, Found, listing};
 use crate::error::Result;
-use crate::format::anndata::{is_anndata, summary};
+use crate::format::Hierarchy;
+use crate::format::anndata::summary;
+use crate::format::anndata::view::View;
 use crate::model::artifact::Artifact;
 use crate::model::request::Source;
 use crate::table::Table;
@@ -19,14 +21,7 @@ impl Engine {
         match self.find(source).await? {
             Found::Artifact(artifact) => {
                 let detail = match self.opened(&artifact).await? {
-                    Opened::Hierarchy(open) if is_anndata(open.tree()) => {
-                        with_kind("anndata", summary::summary(open.tree()))
-                    }
-                    Opened::Hierarchy(open) => {
-                        let kind = if matches!(open, crate::format::Hierarchy::Hdf5(_)) { "hdf5" } else { "zarr" };
-                        let nodes = listing::nodes_json(open.tree(), "")?;
-                        with_kind(kind, json!({ "nodes": nodes, "root_attributes": open.tree().attributes("") }))
-                    }
+                    Opened::Hierarchy(open) => describe_hierarchy(&open)?,
                     Opened::Table(table) => describe_table(&table).await?,
                 };
                 Ok(merged(json!({ "artifact": artifact_json(&artifact) }), detail))
@@ -38,6 +33,9 @@ impl Engine {
                         "description": collection.description, "created_at": collection.created_at },
                     "members": members,
                 });
+                if let Some(detail) = self.describe_joined(&collection).await? {
+                    return Ok(merged(head, detail));
+                }
                 let table = self.table_of(&collection.artifacts).await?;
                 Ok(merged(head, describe_table(&table).await?))
             }
@@ -83,6 +81,17 @@ fn files(artifact: &Artifact) -> Value {
         return json!([{ "path": name, "size": artifact.size, "etag": artifact.etag }]);
     }
     json!(artifact.files)
+}
+
+fn describe_hierarchy(open: &Hierarchy) -> Result<Value> {
+    let tree = open.tree();
+    if let Some(view) = View::at(tree, "") {
+        return Ok(with_kind("anndata", merged(summary::summary(tree, &view), summary::views(tree))));
+    }
+    let kind = if matches!(open, Hierarchy::Hdf5(_)) { "hdf5" } else { "zarr" };
+    let nodes = listing::nodes_json(tree, "")?;
+    let detail = json!({ "nodes": nodes, "root_attributes": tree.attributes("") });
+    Ok(with_kind(kind, merged(summary::views(tree), detail)))
 }
 
 async fn describe_table(table: &Table) -> Result<Value> {

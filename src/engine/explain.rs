@@ -33,6 +33,7 @@ impl Slice {
                     "bytes": if totals.unknown_bytes { Value::Null } else { json!(totals.bytes) },
                     "chunks": totals.chunks,
                     "windows": totals.windows,
+                    "merge_gap": self.context.merging.gap,
                     "ranges_listed": totals.ranges.len(),
                     "ranges": totals.ranges,
                 })
@@ -100,6 +101,10 @@ impl Totals {
                     "length": request_bytes(request),
                     "chunks": request.members.len(),
                 }));
+                if let (Some(Value::Object(range)), Some(elements)) = (self.ranges.last_mut(), &request.elements) {
+                    range.insert("start".into(), json!(elements.start));
+                    range.insert("count".into(), json!(elements.count));
+                }
             }
         }
     }

@@ -6,15 +6,17 @@ use super::axis_table::FrameTable;
 use super::listing;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
-use crate::format::anndata::axes::{Axis, axes_of};
+use crate::format::anndata::awkward::Awkward;
+use crate::format::anndata::axes::{Axis, is_part};
 use crate::format::anndata::frame::Frame;
-use crate::format::anndata::is_anndata;
-use crate::format::anndata::legacy::alias;
-use crate::format::anndata::meaning::{Column, Meaning, Sparse, meaning};
+use crate::format::anndata::meaning::{Column, Meaning, Sparse};
+use crate::format::anndata::view::{View, meaning_in};
+use crate::format::dimensions::dimension_names;
 use crate::model::request::{Layout, Partitioning, Selector, SliceRequest};
 use crate::model::selection::AxisSelection;
-use crate::model::tree::{Attributes, normalise};
+use crate::model::tree::Attributes;
 use crate::read::array::Caching;
+use crate::read::awkward::AwkwardAnswer;
 use crate::read::column::ColumnReader;
 use crate::read::context::ReadContext;
 use crate::read::dense::DenseAnswer;
@@ -46,6 +48,8 @@ pub(super) struct Resolved {
     pub(super) is_frame: bool,
     /// Attributes of the node.
     pub(super) attributes: Attributes,
+    /// Names of the answer's dimensions, where the array has them.
+    pub(super) dimension_names: Option<Vec<Option<String>>>,
 }
 
 /// Resolves `request` on `hierarchy`; reads the columns and names that the selectors need.
@@ -58,29 +62,27 @@ pub(super) async fn resolve_request(
     request: &SliceRequest,
 ) -> Result<Resolved> {
     let tree = hierarchy.tree();
-    let anndata = is_anndata(tree);
     refuse_table_only(request)?;
-    if !anndata && (!request.obs.is_empty() || !request.var.is_empty()) {
+    let (view, node) = View::locate(tree, &request.node);
+    if view.is_none() && (!request.obs.is_empty() || !request.var.is_empty()) {
         return Err(Error::invalid("obs and var select on AnnData files, this one is none: use axes or slice"));
     }
-    let node = match normalise(&request.node) {
-        empty if empty.is_empty() && anndata => "obs".to_owned(),
-        path => alias(tree, &path),
-    };
-    let found = meaning(tree, &node)?;
-    let resolver = Resolver { context, hierarchy, request, node: &node, anndata };
+    let found = meaning_in(view.as_ref(), tree, &node)?;
+    let is_mapping = view.as_ref().is_some_and(|view| view.is_mapping(&node));
+    let resolver = Resolver { context, hierarchy, request, node: &node, view };
     let mut resolved = match found {
         Meaning::Column(column) => resolver.dense(column).await?,
         Meaning::Sparse(sparse) => resolver.sparse(sparse).await?,
+        Meaning::Awkward(awkward) => resolver.awkward(awkward).await?,
         Meaning::Frame(frame) => resolver.frame(&frame).await?,
-        Meaning::Group if anndata && node.split('/').next() == Some("uns") => resolver.nested()?,
+        Meaning::Group if is_mapping => resolver.nested()?,
         Meaning::Group => resolver.listing()?,
     };
     resolved.attributes = tree.attributes(&node).cloned().unwrap_or_default();
     Ok(resolved)
 }
 
-fn refuse_table_only(request: &SliceRequest) -> Result<()> {
+pub(super) fn refuse_table_only(request: &SliceRequest) -> Result<()> {
     if request.partitioning != Partitioning::None {
         return Err(Error::invalid("partitioning applies to folders of shards"));
     }
@@ -95,21 +97,22 @@ struct Resolver<'a> {
     hierarchy: &'a Hierarchy,
     request: &'a SliceRequest,
     node: &'a str,
-    anndata: bool,
+    /// The AnnData around the node.
+    view: Option<View>,
 }
 
 impl Resolver<'_> {
     /// The axes that the node's dimensions follow; none outside AnnData.
     fn axes(&self) -> &'static [Axis] {
-        if self.anndata { axes_of(self.node) } else { &[] }
+        if is_part(self.hierarchy.tree(), self.node) {
+            return &[];
+        }
+        self.view.as_ref().map_or(&[], |view| view.axes(self.node))
     }
 
     fn frame_of(&self, axis: Axis) -> Result<Frame> {
-        let path = axis.frame_path(self.hierarchy.tree());
-        match meaning(self.hierarchy.tree(), &path)? {
-            Meaning::Frame(frame) => Ok(frame),
-            _ => Err(Error::data_loss(format!("axis '{path}' is no data frame"))),
-        }
+        let view = self.view.as_ref().ok_or_else(|| Error::internal("an axis without a view"))?;
+        view.frame(self.hierarchy.tree(), axis)
     }
 
     /// The selectors of each of `shape`'s dimensions, as the request spells them.
@@ -211,8 +214,17 @@ impl Resolver<'_> {
         }
         let trailing = selection.split_off(selection.len().min(1));
         let rows = self.limited(selection.pop().unwrap_or(AxisSelection::all(1)));
-        let chunk_shape = &tree.array(column.main_path())?.chunk_shape;
-        let chunk_rows = chunk_shape.get(row_axis).copied().unwrap_or(1);
+        let array = tree.array(column.main_path())?;
+        // A matrix that is read transposed has its names in the other order.
+        let is_transposed = matches!(column, Column::Transposed { .. });
+        let names = dimension_names(array).filter(|names| names.len() == shape_before.len());
+        let names = names.map(|mut names| {
+            if is_transposed {
+                names.reverse();
+            }
+            names
+        });
+        let chunk_rows = column.chunk_shape(tree)?.get(row_axis).copied().unwrap_or(1);
         let kept = |axis: usize| squeezed.get(axis).is_none_or(|squeezed| !squeezed);
         let mut shape_after = if shape_before.is_empty() { Vec::new() } else { vec![rows.len()] };
         let lengths = trailing.iter().enumerate().filter(|(at, _)| kept(row_axis + 1 + at));
@@ -227,7 +239,10 @@ impl Resolver<'_> {
             None => answer,
         };
         let answer = self.joined(answer, row_axis, rows)?;
-        Ok(self.resolved(answer, shape_before, shape_after))
+        let names = names.filter(|_| self.request.layout != Layout::Wide);
+        let names = names.map(|names| names.into_iter().enumerate().filter(|(axis, _)| kept(*axis)));
+        let dimension_names = names.map(|names| names.map(|(_, name)| name).collect());
+        Ok(Resolved { dimension_names, ..self.resolved(answer, shape_before, shape_after) })
     }
 
     /// Which dimensions a single integer drops.
@@ -315,6 +330,23 @@ impl Resolver<'_> {
         Ok(())
     }
 
+    async fn awkward(&self, awkward: Awkward) -> Result<Resolved> {
+        self.no_table_fields()?;
+        if !matches!(self.request.layout, Layout::Auto | Layout::Rows) {
+            return Err(self.unserved_layout("an awkward array"));
+        }
+        if !self.request.var.is_empty() && self.axes().len() > 1 {
+            return Err(Error::unimplemented(format!("var selectors on '{}', an awkward array of rows", self.node)));
+        }
+        let shape_before = vec![awkward.length];
+        let rows = self.selection(&shape_before).await?.pop().unwrap_or(AxisSelection::all(awkward.length));
+        let rows = self.limited(rows);
+        let answer = AwkwardAnswer::new(self.hierarchy.clone(), awkward, self.name(), rows.clone())?;
+        let shape_after = vec![rows.len()];
+        let answer = self.joined(Arc::new(answer), 0, rows)?;
+        Ok(self.resolved(answer, shape_before, shape_after))
+    }
+
     async fn frame(&self, frame: &Frame) -> Result<Resolved> {
         if self.request.layout != Layout::Auto {
             return Err(self.unserved_layout("a table"));
@@ -392,18 +424,27 @@ impl Resolver<'_> {
         let names: Vec<String> = index.chain(others).cloned().collect();
         refuse_duplicates(&names)?;
         let columns = FrameAnswer::new(self.hierarchy.clone(), &frame, &names, rows, Caching::Keep)?;
-        Ok(Arc::new(JoinedAnswer::new(columns, answer)?))
+        Ok(Arc::new(JoinedAnswer::new(Arc::new(columns), answer)?))
     }
 
     fn resolved(&self, answer: Arc<dyn Windowed>, shape_before: Vec<u64>, shape_after: Vec<u64>) -> Resolved {
         let node = self.node.to_owned();
         let attributes = Attributes::new();
-        Resolved { node, answer, shape_before, shape_after, index: None, is_frame: false, attributes }
+        Resolved {
+            node,
+            answer,
+            shape_before,
+            shape_after,
+            index: None,
+            is_frame: false,
+            attributes,
+            dimension_names: None,
+        }
     }
 }
 
 /// The positions of `rows` that are in `matching`, in the order of `rows`.
-fn intersect(rows: &AxisSelection, matching: &AxisSelection, length: u64) -> AxisSelection {
+pub(super) fn intersect(rows: &AxisSelection, matching: &AxisSelection, length: u64) -> AxisSelection {
     if rows.is_all(length) {
         return matching.clone();
     }
@@ -411,7 +452,7 @@ fn intersect(rows: &AxisSelection, matching: &AxisSelection, length: u64) -> Axi
     AxisSelection::Indices(rows.positions().into_iter().filter(|row| matching.contains(row)).collect())
 }
 
-fn refuse_duplicates(names: &[String]) -> Result<()> {
+pub(super) fn refuse_duplicates(names: &[String]) -> Result<()> {
     let mut seen = std::collections::HashSet::new();
     match names.iter().find(|name| !seen.insert(name.as_str())) {
         None => Ok(()),

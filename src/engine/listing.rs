@@ -2,16 +2,18 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray, UInt64Builder};
+use arrow::array::{ArrayRef, StringArray, StringBuilder, UInt64Builder};
 use arrow::array::{ListArray, ListBuilder};
 use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 use arrow::record_batch::RecordBatch;
 use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
+use crate::format::dimensions::dimension_names;
 use crate::model::tree::{Node, Tree, normalise};
 
-/// One row per node below `path`: path, kind, shape, dtype, chunks, filters, attributes (JSON).
+/// One row per node below `path`: path, kind, shape, dtype, chunks, filters, attributes (JSON), names of
+/// dimensions.
 ///
 /// # Errors
 /// `NotFound` for a missing group.
@@ -31,6 +33,7 @@ pub(super) fn nodes(tree: &Tree, path: &str) -> Result<RecordBatch> {
         Field::new("chunks", list, true),
         Field::new("filters", ArrowType::Utf8, true),
         Field::new("attributes", ArrowType::Utf8, true),
+        Field::new("dimension_names", ArrowType::new_list(ArrowType::Utf8, true), true),
     ]);
     let columns: Vec<ArrayRef> = vec![
         Arc::new(below.iter().map(|(path, _)| Some(path.as_str())).collect::<StringArray>()),
@@ -40,6 +43,7 @@ pub(super) fn nodes(tree: &Tree, path: &str) -> Result<RecordBatch> {
         lengths(|node| array(node).map(|array| array.chunk_shape.as_slice())),
         texts(|node| array(node).map(|array| array.filters.join(", "))),
         texts(|node| attributes(node).map(|attributes| Value::Object(attributes.clone()).to_string())),
+        Arc::new(names(&below)),
     ];
     RecordBatch::try_new(Arc::new(schema), columns)
         .map_err(|error| Error::internal("the listing of nodes does not form a table").with_source(error))
@@ -54,6 +58,7 @@ pub(super) fn nodes_json(tree: &Tree, path: &str) -> Result<Value> {
         Node::Array(array) => json!({
             "path": path, "kind": "array", "shape": array.shape, "dtype": array.data_type.name(),
             "chunks": array.chunk_shape, "filters": array.filters, "attributes": array.attributes,
+            "dimension_names": dimension_names(array),
         }),
         Node::Group { attributes } => json!({ "path": path, "kind": "group", "attributes": attributes }),
         Node::Unreadable { reason } => json!({ "path": path, "kind": "unreadable", "reason": reason }),
@@ -105,6 +110,18 @@ fn lists(nodes: &[(String, &Node)], value: fn(&Node) -> Option<&[u64]>) -> ListA
                 builder.values().append_slice(lengths);
                 builder.append(true);
             }
+        }
+    }
+    builder.finish()
+}
+
+/// Names of dimensions; null for arrays that have none.
+fn names(nodes: &[(String, &Node)]) -> ListArray {
+    let mut builder = ListBuilder::new(StringBuilder::new());
+    for (_, node) in nodes {
+        match array(node).and_then(dimension_names) {
+            None => builder.append_null(),
+            Some(names) => builder.append_value(names),
         }
     }
     builder.finish()

@@ -3,13 +3,13 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef, TimeUnit};
 use serde_json::{Value, json};
 
 use super::hierarchy::Resolved;
 use super::selection_summary::selection_summary;
 use crate::model::artifact::Artifact;
-use crate::model::request::SliceRequest;
+use crate::model::request::{Join, SliceRequest};
 
 /// Attributes longer than this are left out of the metadata; the tree lists them.
 const MAX_ATTRIBUTES_BYTES: usize = 64 * 1024;
@@ -32,7 +32,26 @@ pub(super) fn of_artifact(artifact: &Artifact, node: &str, request: &SliceReques
 
 /// `schema` with the metadata of an answer from a hierarchy.
 pub(super) fn of_resolved(resolved: &Resolved, artifact: &Artifact, request: &SliceRequest) -> SchemaRef {
-    let mut metadata = of_artifact(artifact, &resolved.node, request);
+    completed(resolved, of_artifact(artifact, &resolved.node, request))
+}
+
+/// The schema with the metadata of an answer from the joined members of the collection `key`.
+pub(super) fn of_collection(resolved: &Resolved, key: &str, request: &SliceRequest) -> SchemaRef {
+    let join = match request.join.unwrap_or_default() {
+        Join::Inner => "inner",
+        Join::Outer => "outer",
+    };
+    let metadata = [
+        ("sliceflight.collection", key.to_owned()),
+        ("sliceflight.join", join.to_owned()),
+        ("sliceflight.node", resolved.node.clone()),
+        ("sliceflight.selection", selection_summary(request).to_string()),
+    ];
+    completed(resolved, metadata.into_iter().map(|(name, value)| (name.to_owned(), value)).collect())
+}
+
+/// The schema of the answer with `metadata` and what the answer itself tells.
+fn completed(resolved: &Resolved, mut metadata: HashMap<String, String>) -> SchemaRef {
     let attributes = &resolved.attributes;
     for (name, attribute) in
         [("sliceflight.encoding_type", "encoding-type"), ("sliceflight.encoding_version", "encoding-version")]
@@ -59,9 +78,26 @@ pub(super) fn of_resolved(resolved: &Resolved, artifact: &Artifact, request: &Sl
         }
         let mut metadata = field.metadata().clone();
         metadata.insert("shape".to_owned(), json!(resolved.shape_after).to_string());
+        if let Some(names) = &resolved.dimension_names {
+            metadata.insert("dimension_names".to_owned(), json!(names).to_string());
+            name_tensor(&mut metadata, names);
+        }
         Arc::new(field.as_ref().clone().with_metadata(metadata))
     });
     Arc::new(Schema::new_with_metadata(fields.collect::<arrow::datatypes::Fields>(), metadata))
+}
+
+/// Adds the names of a tensor's dimensions, those behind the rows, if each has one.
+fn name_tensor(metadata: &mut HashMap<String, String>, names: &[Option<String>]) {
+    let behind: Option<Vec<&String>> = names.iter().skip(1).map(Option::as_ref).collect();
+    let is_tensor = metadata.get("ARROW:extension:name").is_some_and(|name| name == "arrow.fixed_shape_tensor");
+    let (Some(behind), true) = (behind, is_tensor) else { return };
+    if let Some(text) = metadata.get_mut("ARROW:extension:metadata")
+        && let Ok(Value::Object(mut fields)) = serde_json::from_str(text)
+    {
+        fields.insert("dim_names".to_owned(), json!(behind));
+        *text = Value::Object(fields).to_string();
+    }
 }
 
 /// pandas' own schema metadata (pandas developer guide, "Storing pandas DataFrame objects in Apache
@@ -90,6 +126,16 @@ fn pandas(fields: &arrow::datatypes::Fields, index: Option<&str>) -> Value {
     })
 }
 
+fn times(pandas: &str, numpy: &str, unit: TimeUnit) -> (String, String, Value) {
+    let unit = match unit {
+        TimeUnit::Second => "s",
+        TimeUnit::Millisecond => "ms",
+        TimeUnit::Microsecond => "us",
+        TimeUnit::Nanosecond => "ns",
+    };
+    (pandas.to_owned(), format!("{numpy}[{unit}]"), Value::Null)
+}
+
 /// pandas type, numpy type and metadata of a column.
 fn pandas_type(field: &Field) -> (String, String, Value) {
     let plain = |name: &str| (name.to_owned(), name.to_owned(), Value::Null);
@@ -116,6 +162,8 @@ fn pandas_type(field: &Field) -> (String, String, Value) {
             let ordered = field.dict_is_ordered().unwrap_or(false);
             ("categorical".to_owned(), codes, json!({ "num_categories": null, "ordered": ordered }))
         }
+        ArrowType::Timestamp(unit, _) => times("datetime", "datetime64", *unit),
+        ArrowType::Duration(unit) => times("timedelta", "timedelta64", *unit),
         _ => ("object".to_owned(), "object".to_owned(), Value::Null),
     }
 }

@@ -13,17 +13,21 @@ use futures::stream::BoxStream;
 use lru::LruCache;
 use serde::{Deserialize, Serialize};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
+use crate::format::hdf5::{Library, LibraryOptions};
 use crate::model::artifact::{Artifact, Collection};
 use crate::model::request::Source;
+use crate::model::shared_cache::CacheCounts;
+use crate::plan::requests::Merging;
 use crate::read::context::ReadContext;
 use crate::registry::{self, NewCollection, Registry};
-use crate::storage::{RetryPolicy, StorageOptions, Storages};
+use crate::storage::{DiskCounts, RetryPolicy, StorageOptions, Storages};
 
 mod axis_table;
 mod describe;
 mod explain;
 mod hierarchy;
+mod joined;
 mod listing;
 mod metadata;
 mod open;
@@ -34,7 +38,7 @@ mod selection_summary;
 mod slice;
 mod tabular;
 
-pub use options::{EngineOptions, Limits};
+pub use options::{EngineOptions, Limits, MergeGap};
 pub use slice::Slice;
 
 use open::Opened;
@@ -45,13 +49,20 @@ pub type BatchStream = BoxStream<'static, Result<arrow::record_batch::RecordBatc
 /// Artifacts that stay open, with their trees.
 const OPEN_ARTIFACTS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
+/// Collections of AnnData whose members stay open, with what was learnt of them together.
+const OPEN_COLLECTIONS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
+
 /// Serves slices of the artifacts of one registry.
 #[derive(Debug)]
 pub struct Engine {
     registry: Arc<Registry>,
     storages: Arc<Storages>,
     context: ReadContext,
+    merge_gap: MergeGap,
     opened: Mutex<LruCache<String, Opened>>,
+    joined: Mutex<LruCache<String, Arc<joined::Members>>>,
+    /// libhdf5 in worker processes, where it is built in.
+    library: Option<Arc<Library>>,
 }
 
 /// What `register` is asked to add.
@@ -105,7 +116,13 @@ impl Engine {
     pub async fn open(options: EngineOptions) -> Result<Arc<Self>> {
         let limits = &options.limits;
         let registry = Registry::open(&options.registry).await?;
-        let storages = Storages::new(storage_options(limits));
+        let mut storages = Storages::new(storage_options(limits));
+        if let Some((path, bytes)) = options.disk_cache.clone() {
+            // Listing a large cache takes a while, and blocks.
+            let open = move || storages.with_disk_cache(&path, bytes);
+            let opened = tokio::task::spawn_blocking(open).await;
+            storages = opened.map_err(|error| Error::internal("opening the disk cache").with_source(error))??;
+        }
         for (root, store_options) in &options.storages {
             storages.add(root, store_options.clone())?;
         }
@@ -118,12 +135,16 @@ impl Engine {
             if decoders == 0 { cores } else { decoders },
             usize::try_from(limits.requests_in_flight_per_stream).unwrap_or(usize::MAX),
             limits.memory_wait,
-        );
+        )
+        .with_chunk_cache(limits.chunk_cache_bytes);
         Ok(Arc::new(Self {
             registry: Arc::new(registry),
             storages: Arc::new(storages),
             context,
+            merge_gap: limits.merge_gap,
             opened: Mutex::new(LruCache::new(OPEN_ARTIFACTS)),
+            joined: Mutex::new(LruCache::new(OPEN_COLLECTIONS)),
+            library: library(options.hdf5_worker, &options.limits),
         }))
     }
 
@@ -217,6 +238,29 @@ impl Engine {
         }
     }
 
+    /// What the caches have done: that of blocks, and that of decoded chunks and columns.
+    pub fn cache_counts(&self) -> [(&'static str, CacheCounts); 2] {
+        [("blocks", self.storages.cache_counts()), ("chunks", self.context.chunks.counts())]
+    }
+
+    /// What the cache on disk has done, when there is one.
+    pub fn disk_counts(&self) -> Option<DiskCounts> {
+        self.storages.disk_counts()
+    }
+
+    /// The context in which the objects at `url` are read: ranges merge by the pace of their store. A
+    /// slice keeps what it was given, so that its explanation and its stream are the same plan.
+    fn context_at(&self, url: &str) -> ReadContext {
+        let in_flight = self.context.requests_in_flight;
+        self.context.with_merging(match self.merge_gap {
+            MergeGap::Bytes(gap) => Merging::with_gap(gap, in_flight),
+            MergeGap::Auto => {
+                let pace = self.storages.pace(url);
+                Merging::at_pace(pace.first_byte, pace.bytes_per_second, in_flight)
+            }
+        })
+    }
+
     /// The artifact that `name` is the key or else the uid of.
     async fn member(&self, name: &str) -> Result<Source> {
         let key = Source::Key { key: name.to_owned(), version: None };
@@ -274,6 +318,14 @@ async fn add_registered(storages: &Storages, registry: &Registry) -> Result<()> 
 enum Found {
     Artifact(Artifact),
     Collection(Collection),
+}
+
+/// The workers, if there may be any.
+fn library(program: Option<std::path::PathBuf>, limits: &Limits) -> Option<Arc<Library>> {
+    let workers = usize::try_from(limits.hdf5_workers).unwrap_or(usize::MAX);
+    let program = program.filter(|_| workers > 0)?;
+    let (memory_bytes, time) = (limits.hdf5_worker_memory, limits.hdf5_worker_time);
+    Some(Arc::new(Library::new(LibraryOptions { program, workers, memory_bytes, time })))
 }
 
 fn storage_options(limits: &Limits) -> StorageOptions {

@@ -4,14 +4,15 @@
 use std::sync::{Arc, PoisonError};
 
 use super::Engine;
+use super::register::ZARR_ROOTS;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
-use crate::format::hdf5::Hdf5File;
+use crate::format::hdf5::{Hdf5File, Outside};
 use crate::format::zarr::ZarrStore;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::model::index_store::IndexStore;
-use crate::storage::reader::ObjectIdentity;
-use crate::storage::{ListedFile, PinnedStore, join_url};
+use crate::storage::reader::{FolderReader, ObjectIdentity};
+use crate::storage::{ListedFile, PinnedStore, StoredSiblings, join_url};
 use crate::table::{self, Table, TableFile, TableOptions, TableSource};
 
 /// An artifact that is open.
@@ -27,7 +28,9 @@ impl Engine {
     /// The open artifact, from the cache or anew.
     pub(super) async fn opened(&self, artifact: &Artifact) -> Result<Opened> {
         let name = format!("{}\n{}\n{}", artifact.uid, artifact.url, artifact.etag);
-        if let Some(opened) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&name) {
+        if let Some(opened) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&name)
+            && !matches!(opened, Opened::Hierarchy(hierarchy) if hierarchy.is_outdated())
+        {
             return Ok(opened.clone());
         }
         self.learn_storage_of(&artifact.url).await?;
@@ -73,14 +76,13 @@ impl Engine {
                 };
                 let reader = self.storages.open(identity).await?;
                 let indexes: Arc<dyn IndexStore> = Arc::clone(&self.registry) as _;
-                let file = Hdf5File::open(reader, indexes).await?;
+                let siblings = StoredSiblings::new(Arc::clone(&self.storages), artifact.url.clone());
+                let outside = Outside { siblings: Some(Arc::new(siblings)), library: self.library.clone() };
+                let file = Hdf5File::open_with(reader, indexes, outside).await?;
                 Ok(Opened::Hierarchy(Hierarchy::Hdf5(Arc::new(file))))
             }
             ArtifactKind::Zarr => {
-                let folder = match artifact.files.as_slice() {
-                    [] => self.storages.folder(&artifact.url).await?,
-                    files => self.storages.pinned_folder(&artifact.url, &listed(files)).await?,
-                };
+                let folder = self.zarr_folder(artifact).await?;
                 let indexes: Arc<dyn IndexStore> = Arc::clone(&self.registry) as _;
                 let identity = format!("{}\n{}", artifact.url, artifact.etag);
                 let store = ZarrStore::open(folder, &identity, indexes).await?;
@@ -88,10 +90,25 @@ impl Engine {
             }
             ArtifactKind::Parquet => Ok(Opened::Table(self.table_of(std::slice::from_ref(artifact)).await?)),
             ArtifactKind::Other => Err(Error::unimplemented(format!(
-                "files of suffix '{}' are not read; .h5ad, .h5, .hdf5, .zarr and .parquet are",
+                "files of suffix '{}' are not read; .h5ad, .h5, .hdf5, .zarr, .zarr.zip and .parquet are",
                 artifact.suffix
             ))),
         }
+    }
+
+    /// The objects of a zarr store: a zip archive, pinned objects of a folder, or a folder.
+    async fn zarr_folder(&self, artifact: &Artifact) -> Result<Arc<dyn FolderReader>> {
+        match artifact.files.as_slice() {
+            [] => self.storages.folder(&artifact.url).await,
+            [file] if file.path.is_empty() => self.zip_folder(&artifact.url, &file.etag, file.size).await,
+            files => self.storages.pinned_folder(&artifact.url, &listed(files)).await,
+        }
+    }
+
+    /// The zarr store in a zip archive.
+    pub(super) async fn zip_folder(&self, url: &str, etag: &str, size: u64) -> Result<Arc<dyn FolderReader>> {
+        let identity = ObjectIdentity { url: url.to_owned(), etag: etag.to_owned(), version: None, size };
+        self.storages.zip_folder(identity, self.registry.as_ref(), &ZARR_ROOTS).await
     }
 
     /// The artifact's parquet files, each pinned to its registered ETag.

@@ -11,8 +11,13 @@ pub struct EngineOptions {
     pub registry: PathBuf,
     /// Root URLs that may be read, each with its options for the object store (secrets allowed).
     pub storages: Vec<(String, BTreeMap<String, String>)>,
+    /// Where raw blocks are kept on disk, and how many bytes; none keeps nothing.
+    pub disk_cache: Option<(PathBuf, u64)>,
     /// Bounds of memory, requests and time.
     pub limits: Limits,
+    /// The program whose command `hdf5-worker` reads virtual HDF5 datasets; none where libhdf5 is not
+    /// built in.
+    pub hdf5_worker: Option<PathBuf>,
 }
 
 impl std::fmt::Debug for EngineOptions {
@@ -24,7 +29,9 @@ impl std::fmt::Debug for EngineOptions {
             .debug_struct("EngineOptions")
             .field("registry", &self.registry)
             .field("storages", &storages)
+            .field("disk_cache", &self.disk_cache)
             .field("limits", &self.limits)
+            .field("hdf5_worker", &self.hdf5_worker)
             .finish()
     }
 }
@@ -44,8 +51,12 @@ pub struct Limits {
     pub requests_in_flight_per_stream: u64,
     /// Threads that decode; 0 means one per core.
     pub decode_threads: u64,
+    /// How far apart ranges of one object may lie that are fetched together.
+    pub merge_gap: MergeGap,
     /// Memory of the block cache for metadata and small reads.
     pub block_cache_bytes: u64,
+    /// Memory of the cache of decoded chunks and columns; at most an eighth of the memory budget.
+    pub chunk_cache_bytes: u64,
     /// How often a failed request is repeated.
     pub retry_attempts: u64,
     /// Wait before the first repetition; doubled each time.
@@ -56,6 +67,22 @@ pub struct Limits {
     pub retry_timeout: Duration,
     /// Time for one try of a request.
     pub request_timeout: Duration,
+    /// Processes that read with libhdf5; 0 means none, virtual datasets are then refused.
+    pub hdf5_workers: u64,
+    /// Address space of one of them.
+    pub hdf5_worker_memory: u64,
+    /// Time for one command to them.
+    pub hdf5_worker_time: Duration,
+}
+
+/// How far apart ranges of one object may lie that are fetched together.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MergeGap {
+    /// As far as the bytes between them cost less than a request, by the measured pace of the store.
+    #[default]
+    Auto,
+    /// So many bytes.
+    Bytes(u64),
 }
 
 impl Default for Limits {
@@ -67,12 +94,17 @@ impl Default for Limits {
             requests_in_flight: 64,
             requests_in_flight_per_stream: 16,
             decode_threads: 0,
+            merge_gap: MergeGap::Auto,
             block_cache_bytes: 64 << 20,
+            chunk_cache_bytes: 128 << 20,
             retry_attempts: 5,
             retry_initial_backoff: Duration::from_millis(100),
             retry_max_backoff: Duration::from_secs(5),
             retry_timeout: Duration::from_secs(30),
             request_timeout: Duration::from_secs(30),
+            hdf5_workers: 2,
+            hdf5_worker_memory: 1 << 30,
+            hdf5_worker_time: Duration::from_secs(60),
         }
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::slice::{Answer, Slice};
-use super::{Engine, Found, hierarchy, metadata};
+use super::{Engine, Found, hierarchy, joined, metadata};
 use crate::error::{Error, Result, ResultExt};
 use crate::model::artifact::{Artifact, ArtifactKind, Pin};
 use crate::model::request::{SliceRequest, Source};
@@ -17,13 +17,14 @@ impl Engine {
     /// Every error of slice-request semantics; `FailedPrecondition` when a pinned source changed.
     pub async fn prepare(self: &Arc<Self>, request: &SliceRequest, pins: &[Pin]) -> Result<Slice> {
         match self.pinned(request, pins).await? {
-            Found::Artifact(artifact) => match artifact.kind {
-                ArtifactKind::Parquet => self.prepare_table(request, vec![artifact], None).await,
-                _ => self.prepare_hierarchy(request, artifact).await,
-            },
-            Found::Collection(collection) => {
-                self.prepare_table(request, collection.artifacts, Some(collection.key)).await
+            Found::Artifact(artifact) => {
+                joined::refuse_join(request, &artifact.key)?;
+                match artifact.kind {
+                    ArtifactKind::Parquet => self.prepare_table(request, vec![artifact], None).await,
+                    _ => self.prepare_hierarchy(request, artifact).await,
+                }
             }
+            Found::Collection(collection) => self.prepare_collection(request, collection).await,
         }
     }
 
@@ -63,7 +64,8 @@ impl Engine {
 
     async fn prepare_hierarchy(&self, request: &SliceRequest, artifact: Artifact) -> Result<Slice> {
         let open = self.hierarchy(&artifact).await?;
-        let resolved = hierarchy::resolve_request(&self.context, &open, request).await;
+        let context = self.context_at(&artifact.url);
+        let resolved = hierarchy::resolve_request(&context, &open, request).await;
         let resolved = resolved.with_context(|| format!("artifact '{}'", artifact.key))?;
         let known = |shape: &[u64]| shape.iter().copied().map(Some).collect();
         Ok(Slice {
@@ -73,7 +75,7 @@ impl Engine {
             shape_after: known(&resolved.shape_after),
             sources: vec![artifact],
             collection: None,
-            context: self.context.clone(),
+            context,
             answer: Answer::Windowed(resolved.answer),
         })
     }

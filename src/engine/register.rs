@@ -5,13 +5,18 @@ use std::path::Path;
 use super::open::Opened;
 use super::{Engine, Registration};
 use crate::error::{Error, Kind, Result};
-use crate::format::anndata::meaning::{Meaning, meaning};
+use crate::format::anndata::axes::Axis;
+use crate::format::anndata::view::View;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::registry::NewArtifact;
-use crate::storage::{ListedFile, Location};
+use crate::storage::reader::ObjectIdentity;
+use crate::storage::{ListedFile, Location, join_url};
 
 /// Files that make a folder a zarr store.
-const ZARR_ROOTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
+pub(super) const ZARR_ROOTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
+
+/// Documents that tell a zarr store as a whole.
+const UNLISTED_ROOTS: [&str; 2] = ["zarr.json", ".zmetadata"];
 
 /// zarr stores of more objects are not pinned object by object: the listing would be too long to keep
 /// and load with the artifact. Their version is still the digest of the listing.
@@ -59,18 +64,17 @@ impl Engine {
             _ => error,
         })?;
         let mut found = match self.storages.head(&location.url).await {
-            Ok(identity) => Artifact {
-                size: identity.size,
-                etag: identity.etag,
-                kind: kind_of_file(&location.url),
-                ..Artifact::default()
-            },
-            Err(error) if error.kind() == Kind::NotFound => {
-                let files = self.storages.list_files(&location.url).await?;
-                if files.is_empty() {
-                    return Err(error);
+            Ok(identity) => self.file(identity).await?,
+            // Without the right to list, a store refuses what does not exist.
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::PermissionDenied) => {
+                match self.storages.list_files(&location.url).await {
+                    Ok(files) if files.is_empty() => return Err(error),
+                    Ok(files) => folder(&location.url, files)?,
+                    Err(refused) if refused.kind() == Kind::PermissionDenied => {
+                        self.unlisted(&location.url).await.ok_or(refused)?
+                    }
+                    Err(other) => return Err(other),
                 }
-                folder(&location.url, files)?
             }
             Err(error) => return Err(error),
         };
@@ -82,16 +86,54 @@ impl Engine {
         Ok(found)
     }
 
+    /// A zarr store whose folder must not be listed, known by the version of its root document alone.
+    async fn unlisted(&self, url: &str) -> Option<Artifact> {
+        for name in UNLISTED_ROOTS {
+            let document = join_url(url, name).ok()?;
+            if let Ok(ObjectIdentity { size, etag, .. }) = self.storages.head(&document).await {
+                let etag = digest(&[ListedFile { path: name.to_owned(), size, etag }]);
+                return Some(Artifact { size, etag, kind: ArtifactKind::Zarr, ..Artifact::default() });
+            }
+        }
+        None
+    }
+
+    /// A single object as an artifact. A zip archive is a zarr store when it is called so or holds one.
+    async fn file(&self, identity: ObjectIdentity) -> Result<Artifact> {
+        let ObjectIdentity { url, etag, size, .. } = identity;
+        let mut kind = kind_of_file(&url);
+        let mut files = Vec::new();
+        if is_zip(&url) {
+            let is_zarr = is_zarr_zip(&url) || self.holds_zarr(&url, &etag, size).await?;
+            kind = if is_zarr { ArtifactKind::Zarr } else { ArtifactKind::Other };
+            files.extend(is_zarr.then(|| PinnedFile { path: String::new(), size, etag: etag.clone() }));
+        }
+        Ok(Artifact { size, etag, kind, files, ..Artifact::default() })
+    }
+
+    /// Whether there is a zarr store in the zip archive. A damaged archive holds none.
+    async fn holds_zarr(&self, url: &str, etag: &str, size: u64) -> Result<bool> {
+        match self.zip_folder(url, etag, size).await {
+            Ok(_) => Ok(true),
+            Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::FailedPrecondition) => Err(error),
+            Err(error) => {
+                tracing::info!(url, ?error, "a zip archive without a zarr store");
+                Ok(false)
+            }
+        }
+    }
+
     /// Rows of the table or observations of the AnnData file; none when it has none or does not open.
     async fn observations(&self, artifact: &Artifact) -> Option<u64> {
         if artifact.kind == ArtifactKind::Other {
             return None;
         }
         let counted = match self.open_artifact(artifact).await {
-            Ok(Opened::Hierarchy(open)) => match meaning(open.tree(), "obs") {
-                Ok(Meaning::Frame(frame)) => Ok(Some(frame.rows)),
-                _ => Ok(None),
-            },
+            Ok(Opened::Hierarchy(open)) => {
+                let view = View::at(open.tree(), "");
+                let frame = view.and_then(|view| view.frame(open.tree(), Axis::Observations).ok());
+                Ok(frame.map(|frame| frame.rows))
+            }
             Ok(Opened::Table(table)) => table.count_rows().await.map(Some),
             Err(error) => Err(error),
         };
@@ -119,11 +161,22 @@ fn kind_of_file(url: &str) -> ArtifactKind {
     }
 }
 
-/// Suffix of the last part of `url`, with the dot; `.anndata.zarr` is one.
+fn is_zip(url: &str) -> bool {
+    url.ends_with(".zip")
+}
+
+fn is_zarr_zip(url: &str) -> bool {
+    url.ends_with(".zarr.zip")
+}
+
+/// Suffixes of more than one part; the longer first.
+const COMPOSITE_SUFFIXES: [&str; 3] = [".anndata.zarr.zip", ".anndata.zarr", ".zarr.zip"];
+
+/// Suffix of the last part of `url`, with the dot; `.anndata.zarr` and `.zarr.zip` are one.
 fn suffix(url: &str) -> String {
     let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or(url);
-    if name.ends_with(".anndata.zarr") {
-        return ".anndata.zarr".to_owned();
+    if let Some(composite) = COMPOSITE_SUFFIXES.into_iter().find(|composite| name.ends_with(composite)) {
+        return composite.to_owned();
     }
     name.rfind('.').filter(|at| *at > 0).map_or(String::new(), |at| name[at..].to_owned())
 }

@@ -11,10 +11,12 @@ use bytes::Bytes;
 
 use crate::error::Result;
 use crate::model::chunk::{ChunkLocation, ChunkPosition, Elements, TextBuffer};
-use crate::model::tree::Tree;
+use crate::model::data_type::DataType;
+use crate::model::tree::{ArrayNode, Tree};
 
 pub mod anndata;
 pub mod codec;
+pub mod dimensions;
 pub mod hdf5;
 pub mod zarr;
 
@@ -36,6 +38,15 @@ impl Hierarchy {
         }
     }
 
+    /// What the contents are known by, the same only for the same bytes; none when they may change under
+    /// the same name (a zarr store of more objects than a registration pins).
+    pub fn identity(&self) -> Option<String> {
+        match self {
+            Self::Hdf5(file) => Some(file.reader().identity().index_key()),
+            Self::Zarr(store) => store.identity().map(str::to_owned),
+        }
+    }
+
     /// Where the chunks at `positions` of the array at `path` lie, in the same order.
     ///
     /// # Errors
@@ -45,6 +56,19 @@ impl Hierarchy {
         match self {
             Self::Hdf5(file) => file.locate(path, positions).await,
             Self::Zarr(store) => store.locate(path, positions).await,
+        }
+    }
+
+    /// Loads what [`Hierarchy::locate`] will need for the arrays at `paths`, all at the same time rather
+    /// than one after the other. Changes no answer, only when reads happen.
+    ///
+    /// # Errors
+    /// As [`Hierarchy::locate`].
+    pub async fn load_tables(&self, paths: &[&str]) -> Result<()> {
+        match self {
+            Self::Hdf5(file) => file.load_tables(paths).await,
+            // Names of objects are computed; the index of a shard is read with its first chunk.
+            Self::Zarr(_) => Ok(()),
         }
     }
 
@@ -59,6 +83,36 @@ impl Hierarchy {
         }
     }
 
+    /// Whether chunks of the array at `path` decode to texts, and not to fixed-size elements or heap
+    /// references.
+    pub fn decodes_texts(&self, path: &str) -> bool {
+        match self {
+            Self::Hdf5(file) => file.decodes_texts(path),
+            Self::Zarr(store) => {
+                let is_text = |array: &ArrayNode| matches!(array.data_type, DataType::String | DataType::Binary);
+                store.tree().array(path).is_ok_and(is_text)
+            }
+        }
+    }
+
+    /// Whether elements of the array at `path` lie in other objects, whose versions the artifact's own does
+    /// not tell.
+    pub fn reads_elsewhere(&self, path: &str) -> bool {
+        match self {
+            Self::Hdf5(file) => file.reads_elsewhere(path),
+            Self::Zarr(_) => false,
+        }
+    }
+
+    /// Whether the next request should open the artifact anew: other objects that it read changed, or were
+    /// pinned a while ago.
+    pub fn is_outdated(&self) -> bool {
+        match self {
+            Self::Hdf5(file) => file.is_outdated(),
+            Self::Zarr(_) => false,
+        }
+    }
+
     /// The texts behind heap references ([`crate::model::data_type::HEAP_REFERENCE_SIZE`] bytes
     /// each), in the same order. Heaps are read by coalesced ranges.
     ///
@@ -68,6 +122,29 @@ impl Hierarchy {
         match self {
             Self::Hdf5(file) => file.resolve_texts(references).await,
             Self::Zarr(_) => Err(crate::error::Error::internal("zarr chunks hold no heap references")),
+        }
+    }
+
+    /// The elements behind heap references whose lengths count elements of `size` bytes, as stored,
+    /// one buffer entry per reference; a null reference has none.
+    ///
+    /// # Errors
+    /// As [`Hierarchy::resolve_texts`]; `ResourceExhausted` above `limit` bytes.
+    pub async fn resolve_sequences(&self, references: &[u8], size: usize, limit: usize) -> Result<TextBuffer> {
+        match self {
+            Self::Hdf5(file) => file.resolve_sequences(references, size, limit).await,
+            Self::Zarr(_) => Err(crate::error::Error::internal("zarr chunks hold no heap references")),
+        }
+    }
+
+    /// The path, without the leading slash, of the object at `address`.
+    ///
+    /// # Errors
+    /// `Unimplemented` when no path leads to it.
+    pub fn object_path(&self, address: u64) -> Result<&str> {
+        match self {
+            Self::Hdf5(file) => file.object_path(address),
+            Self::Zarr(_) => Err(crate::error::Error::internal("zarr chunks hold no references")),
         }
     }
 }

@@ -34,7 +34,8 @@ pub struct Artifact {
     /// Names of its labels.
     #[serde(default)]
     pub labels: Vec<String>,
-    /// The files of a folder of shards, in byte order of the path; empty for a single file and zarr.
+    /// The files of a folder of shards or a zarr store of not too many objects, in byte order of the path;
+    /// the archive itself, with an empty path, for a zarr store in a zip archive; empty for other files.
     #[serde(default)]
     pub files: Vec<PinnedFile>,
 }

@@ -7,6 +7,15 @@ use bytes::Bytes;
 /// Position of a chunk in its array's grid, one number per dimension.
 pub type ChunkPosition = Vec<u64>;
 
+/// A box of elements of an array.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hyperslab {
+    /// First position, one number per dimension.
+    pub start: Vec<u64>,
+    /// Length along each dimension.
+    pub count: Vec<u64>,
+}
+
 /// Where the encoded bytes of one chunk lie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChunkLocation {
@@ -32,6 +41,10 @@ pub enum ChunkLocation {
     },
     /// The bytes were in the metadata already (compact HDF5 datasets).
     Inline(Bytes),
+    /// In no range of the artifact: the format reads these elements from other objects (virtual and
+    /// external HDF5 datasets). They come first in the chunk, in C order; what follows is not part of the
+    /// array.
+    Elsewhere(Hyperslab),
     /// Never written: every element is the fill value.
     Missing,
 }
@@ -41,11 +54,11 @@ pub enum ChunkLocation {
 pub enum Elements {
     /// Little-endian elements of the data type's item size.
     Fixed(Bytes),
-    /// UTF-8 texts.
+    /// UTF-8 texts, or bytes of variable length.
     Text(TextBuffer),
 }
 
-/// Texts back to back: text `i` is `bytes[offsets[i]..offsets[i + 1]]`.
+/// Texts, or other bytes of variable length, back to back: text `i` is `bytes[offsets[i]..offsets[i + 1]]`.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TextBuffer {
     /// One more offset than there are texts; the first is 0.

@@ -1,6 +1,10 @@
 //! Element types of stored arrays, after byte order is normalised to little-endian.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Number;
+
+use super::swap::Swap;
+use super::time::TimeStep;
 
 /// The type of one element of a stored array.
 ///
@@ -46,7 +50,30 @@ pub enum DataType {
     /// UTF-8 text of variable length. In an HDF5 chunk an element is a [`HEAP_REFERENCE_SIZE`]-byte
     /// reference into a global heap; zarr chunks decode to the text itself.
     String,
-    /// Named fields at byte offsets.
+    /// Bytes of variable length; zarr chunks decode to them.
+    Binary,
+    /// Sequences of variable length. In an HDF5 chunk an element is a reference as of
+    /// [`DataType::String`] whose length counts elements; those lie in the heap as they are stored.
+    List {
+        /// Type of each element.
+        element: Box<DataType>,
+        /// What to reverse in one element of the heap to make it little-endian.
+        swaps: Vec<Swap>,
+    },
+    /// Address of another object of an HDF5 file, 8 bytes; 0 and all ones lead nowhere.
+    Reference,
+    /// An integer whose values have names (HDF5's enumeration), held as the integer.
+    Enumeration {
+        /// The integer type.
+        base: Box<DataType>,
+        /// Names and values, as stored.
+        members: Vec<(String, Number)>,
+    },
+    /// A moment as a signed number (8 bytes) of steps since 1970 (numpy's datetime64).
+    Timestamp(TimeStep),
+    /// A duration as a signed number (8 bytes) of steps (numpy's timedelta64).
+    Duration(TimeStep),
+    /// Named fields at byte offsets. Complex numbers are two floats `re` and `im`.
     Struct {
         /// Bytes of one element.
         size: u32,
@@ -107,9 +134,11 @@ impl DataType {
             Self::Int16 | Self::UInt16 | Self::Float16 => 2,
             Self::Int32 | Self::UInt32 | Self::Float32 => 4,
             Self::Int64 | Self::UInt64 | Self::Float64 => 8,
+            Self::Reference | Self::Timestamp(_) | Self::Duration(_) => 8,
+            Self::Enumeration { base, .. } => base.item_size(),
             Self::FixedString { length, .. } => *length as usize,
             Self::FixedUtf32 { length } => *length as usize * 4,
-            Self::String => HEAP_REFERENCE_SIZE,
+            Self::String | Self::Binary | Self::List { .. } => HEAP_REFERENCE_SIZE,
             Self::Struct { size, .. } | Self::Opaque { size } | Self::Unsupported { size, .. } => *size as usize,
             Self::FixedArray { element, dimensions } => {
                 let count = dimensions.iter().fold(1_u64, |total, length| total.saturating_mul(*length));
@@ -121,6 +150,35 @@ impl DataType {
     /// Whether the type is a text, of fixed or variable length.
     pub fn is_text(&self) -> bool {
         matches!(self, Self::String | Self::FixedString { .. } | Self::FixedUtf32 { .. })
+    }
+
+    /// Whether the size of an element in Arrow is not known from its type.
+    pub fn is_variable(&self) -> bool {
+        match self {
+            Self::Binary | Self::List { .. } | Self::Reference => true,
+            Self::Struct { fields, .. } => fields.iter().any(|field| field.data_type.is_variable()),
+            Self::FixedArray { element, .. } => element.is_variable(),
+            other => other.is_text(),
+        }
+    }
+
+    /// Whether it is or holds sequences of variable length.
+    pub fn has_lists(&self) -> bool {
+        match self {
+            Self::List { .. } => true,
+            Self::Struct { fields, .. } => fields.iter().any(|field| field.data_type.has_lists()),
+            Self::FixedArray { element, .. } => element.has_lists(),
+            _ => false,
+        }
+    }
+
+    /// Bits of a complex number: two floats `re` and `im` back to back.
+    fn complex_bits(&self) -> Option<usize> {
+        let Self::Struct { fields, .. } = self else { return None };
+        let [re, im] = fields.as_slice() else { return None };
+        let float = matches!(re.data_type, Self::Float16 | Self::Float32 | Self::Float64);
+        let named = re.name == "re" && im.name == "im" && re.data_type == im.data_type;
+        (float && named).then(|| re.data_type.item_size() * 16)
     }
 
     /// Whether the type is an integer (Boolean excluded).
@@ -156,7 +214,20 @@ impl DataType {
             Self::FixedString { length, .. } => format!("S{length}"),
             Self::FixedUtf32 { length } => format!("U{length}"),
             Self::String => "str".into(),
+            Self::Binary => "bytes".into(),
+            Self::List { element, .. } => format!("list[{}]", element.name()),
+            Self::Reference => "object reference".into(),
+            Self::Enumeration { base, members } => {
+                let shown: Vec<_> = members.iter().take(8).map(|(name, value)| format!("{name}: {value}")).collect();
+                let more = if members.len() > shown.len() { ", …" } else { "" };
+                format!("enum{{{}{more}}} of {}", shown.join(", "), base.name())
+            }
+            Self::Timestamp(step) => format!("datetime64[{}]", step.name()),
+            Self::Duration(step) => format!("timedelta64[{}]", step.name()),
             Self::Struct { fields, .. } => {
+                if let Some(bits) = self.complex_bits() {
+                    return format!("complex{bits}");
+                }
                 let fields: Vec<_> =
                     fields.iter().map(|field| format!("{}: {}", field.name, field.data_type.name())).collect();
                 format!("struct{{{}}}", fields.join(", "))

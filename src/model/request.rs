@@ -29,6 +29,8 @@ pub struct SliceRequest {
     pub offset: Option<u64>,
     /// Whether hive partition columns are added.
     pub partitioning: Partitioning,
+    /// How the members of a collection of AnnData become one; none where there is nothing to join.
+    pub join: Option<Join>,
     /// Columns of obs joined to each row of an array.
     pub with_obs: Vec<String>,
     /// Whether the obs index is joined to each row of an array.
@@ -116,6 +118,17 @@ pub enum Layout {
     Dense,
     /// Row index, column index, value.
     Coo,
+}
+
+/// How the variables and columns of several AnnData become those of one, as in `anndata.concat`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Join {
+    /// Those that all members have.
+    #[default]
+    Inner,
+    /// Those that any member has; the gaps are filled.
+    Outer,
 }
 
 /// Which partition columns a folder of shards gets.

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::time::Duration;
 
 use super::tasks::{ChunkTask, row_bytes};
 use crate::error::{Error, Result, ResultExt};
-use crate::model::chunk::ChunkLocation;
+use crate::model::chunk::{ChunkLocation, Hyperslab};
 use crate::model::coalesce::{Coalesced, coalesce};
 use crate::model::tree::ArrayNode;
 
@@ -16,11 +17,49 @@ pub struct Merging {
     pub gap: u64,
     /// No merged request is longer than this many bytes (a single chunk may be).
     pub longest: u64,
+    /// Requests among which the bytes of one read are spread where they can be: each connection has its
+    /// own bandwidth, and what has come is decoded while the rest comes. 1 spreads nothing.
+    pub spread: u64,
 }
+
+/// Requests are not made shorter than this many bytes only to be spread.
+const LEAST_SPREAD_BYTES: u64 = 1 << 20;
+
+/// Bounds of a gap that follows the pace of a store, in bytes.
+const GAP_BOUNDS: (u64, u64) = (4 << 10, 2 << 20);
 
 impl Default for Merging {
     fn default() -> Self {
-        Self { gap: 16 * 1024, longest: 8 * 1024 * 1024 }
+        Self { gap: 16 * 1024, longest: 8 * 1024 * 1024, spread: 1 }
+    }
+}
+
+impl Merging {
+    /// The gap at which reading the bytes between two ranges costs as much as one more request.
+    ///
+    /// Of `in_flight` requests that wait at the same time, each costs an `in_flight`-th of
+    /// `first_byte`; a byte in a gap costs its share of the bandwidth that all of them have together,
+    /// `bytes_per_second`. So the gap is `first_byte / in_flight * bytes_per_second`: at 30 ms and 64
+    /// in flight 47 kB at 100 MB/s, and 470 kB at 1 GB/s. It stays within 4 KiB (one page, below which a
+    /// request costs more by itself) and 2 MiB (what a single stream may waste for others to pay), and
+    /// is a power of two, so that plans do not follow every breath of the store.
+    #[must_use]
+    pub fn at_pace(first_byte: Duration, bytes_per_second: u64, in_flight: usize) -> Self {
+        let waited = first_byte.as_secs_f64() / in_flight.max(1) as f64;
+        let gap = (waited * bytes_per_second as f64) as u64;
+        let gap = gap.clamp(GAP_BOUNDS.0, GAP_BOUNDS.1);
+        Self { gap: 1 << gap.ilog2(), spread: in_flight.max(1) as u64, ..Self::default() }
+    }
+
+    /// The given gap, with `in_flight` requests at the same time.
+    #[must_use]
+    pub fn with_gap(gap: u64, in_flight: usize) -> Self {
+        Self { gap, spread: in_flight.max(1) as u64, ..Self::default() }
+    }
+
+    /// The longest merged request of a read of `bytes` bytes.
+    fn longest_of(&self, bytes: u64) -> u64 {
+        self.longest.min(bytes.div_ceil(self.spread.max(1)).max(LEAST_SPREAD_BYTES.min(self.longest)))
     }
 }
 
@@ -31,6 +70,9 @@ pub struct Request {
     pub object: Option<String>,
     /// Bytes asked for; `None` asks for the whole object.
     pub range: Option<Range<u64>>,
+    /// Elements asked for, of an array that the format reads from other objects; there is no object and
+    /// no range then.
+    pub elements: Option<Hyperslab>,
     /// Tasks served: index into the task list, and the task's bytes within the answer of this
     /// request (`None` = all of it).
     pub members: Vec<(usize, Option<Range<u64>>)>,
@@ -70,10 +112,18 @@ pub fn requests(
                     (Some(rows), Some(length)) => Some(part_of(node, rows, 0, *length)?),
                     (Some(rows), None) => Some(scale(rows, row_bytes(node))),
                 };
-                requests.push(Request { object: Some(path.clone()), range, members: vec![(index, None)] });
+                let object = Some(path.clone());
+                requests.push(Request { object, range, elements: None, members: vec![(index, None)] });
+            }
+            ChunkLocation::Elsewhere(hyperslab) => {
+                let elements = Some(hyperslab.clone());
+                requests.push(Request { object: None, range: None, elements, members: vec![(index, None)] });
             }
         }
     }
+    let bytes =
+        ranges.values().flatten().fold(0_u64, |total, (range, _)| total.saturating_add(range.end - range.start));
+    let merging = Merging { longest: merging.longest_of(bytes), ..merging };
     for (object, ranges) in &ranges {
         requests.extend(merge(*object, ranges, merging));
     }
@@ -122,7 +172,7 @@ fn merge(object: Option<&str>, ranges: &[(Range<u64>, usize)], merging: Merging)
             .filter_map(|place| ranges.get(place))
             .map(|(range, task)| (*task, Some(range.start - whole.start..range.end - whole.start)))
             .collect();
-        Request { object: object.map(str::to_owned), range: Some(whole), members }
+        Request { object: object.map(str::to_owned), range: Some(whole), elements: None, members }
     };
     coalesce(&asked, merging.gap, merging.longest).into_iter().map(request).collect()
 }

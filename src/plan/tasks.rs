@@ -14,6 +14,10 @@ pub const MAX_TASKS: usize = 4_000_000;
 /// Strides wider than this between the rows of a partly readable chunk are read row by row.
 const WIDE_STRIDE_BYTES: u64 = 64 * 1024;
 
+/// Rows of a partly readable chunk are read in parts of at most this many bytes (or one row): what is
+/// fetched at once stays bounded when the answer takes few columns of many long rows.
+const LONGEST_PART_BYTES: u64 = 8 * 1024 * 1024;
+
 /// The work for one chunk, or for a run of rows of a partly readable chunk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkTask {
@@ -44,7 +48,7 @@ pub fn tasks(node: &ArrayNode, selection: &[AxisSelection]) -> Result<Vec<ChunkT
     let mut axes = Vec::with_capacity(selection.len());
     for (axis, (positions, length)) in selection.iter().zip(&node.shape).enumerate() {
         positions.check(*length).map_err(|error| error.context(format!("axis {axis}")))?;
-        axes.push(chunks_of_axis(positions, node.chunk_shape[axis].max(1)));
+        axes.push(chunks_of_axis(positions, node.chunk_shape[axis].max(1))?);
     }
     if node.is_null || selection.iter().any(AxisSelection::is_empty) {
         return Ok(Vec::new());
@@ -56,7 +60,7 @@ pub fn tasks(node: &ArrayNode, selection: &[AxisSelection]) -> Result<Vec<ChunkT
     }
     let count = axes.iter().try_fold(1_usize, |total, axis| total.checked_mul(axis.len()));
     if count.is_none_or(|count| count > MAX_TASKS) {
-        return Err(Error::resource_exhausted(format!("the slice touches more than {MAX_TASKS} chunks at once")));
+        return Err(too_many());
     }
     Ok(product(&axes))
 }
@@ -75,12 +79,22 @@ struct AxisPart {
     runs: Vec<Run>,
 }
 
-/// Runs of `selection` cut at chunk borders and gathered per chunk, chunks ascending.
-fn chunks_of_axis(selection: &AxisSelection, chunk_length: u64) -> Vec<AxisPart> {
+fn too_many() -> Error {
+    Error::resource_exhausted(format!("the slice touches more than {MAX_TASKS} chunks at once"))
+}
+
+/// Runs of `selection` cut at chunk borders and gathered per chunk, chunks ascending. The length of an
+/// axis is what a file says, so that no more than [`MAX_TASKS`] parts are gathered of one.
+fn chunks_of_axis(selection: &AxisSelection, chunk_length: u64) -> Result<Vec<AxisPart>> {
+    let mut parts = 0;
     let mut chunks: BTreeMap<u64, Vec<Run>> = BTreeMap::new();
     for run in selection.runs() {
         let (mut start, mut destination, mut left) = (run.start, run.destination, run.count);
         while left > 0 {
+            parts += 1;
+            if parts > MAX_TASKS {
+                return Err(too_many());
+            }
             let chunk = start / chunk_length;
             let local = start % chunk_length;
             let room = match run.step {
@@ -96,7 +110,7 @@ fn chunks_of_axis(selection: &AxisSelection, chunk_length: u64) -> Vec<AxisPart>
             start = start.wrapping_add_signed(run.step.wrapping_mul(count as i64));
         }
     }
-    chunks.into_iter().map(|(chunk, runs)| AxisPart { chunk, rows: None, runs }).collect()
+    Ok(chunks.into_iter().map(|(chunk, runs)| AxisPart { chunk, rows: None, runs }).collect())
 }
 
 /// Splits the rows of partly readable chunks so that each part reads only its own rows.
@@ -113,9 +127,16 @@ fn split_rows(parts: Vec<AxisPart>, row_bytes: u64) -> Vec<AxisPart> {
                 }
                 continue;
             }
-            let (low, high) = (run.start.min(run.last()), run.start.max(run.last()));
-            let local = Run { start: run.start - low, ..run };
-            split.push(AxisPart { chunk: part.chunk, rows: Some(low..high + 1), runs: vec![local] });
+            let position_bytes = run.step.unsigned_abs().max(1).saturating_mul(row_bytes).max(1);
+            let most = (LONGEST_PART_BYTES / position_bytes).max(1);
+            for first in (0..run.count).step_by(usize::try_from(most).unwrap_or(usize::MAX)) {
+                let start = run.start.wrapping_add_signed(run.step.wrapping_mul(first as i64));
+                let (count, destination) = (most.min(run.count - first), run.destination + first);
+                let piece = Run { start, step: run.step, count, destination };
+                let (low, high) = (piece.start.min(piece.last()), piece.start.max(piece.last()));
+                let local = Run { start: piece.start - low, ..piece };
+                split.push(AxisPart { chunk: part.chunk, rows: Some(low..high + 1), runs: vec![local] });
+            }
         }
     }
     split

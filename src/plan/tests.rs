@@ -2,9 +2,12 @@
 
 use proptest::prelude::*;
 
+use std::time::Duration;
+
 use super::requests::{Merging, requests};
 use super::tasks::tasks;
 use super::window::windows;
+use crate::error::Kind;
 use crate::model::chunk::ChunkLocation;
 use crate::model::data_type::DataType;
 use crate::model::selection::AxisSelection;
@@ -151,7 +154,7 @@ proptest! {
         selection in (1_u64..40).prop_flat_map(selection), chunk in 1_u64..9, most in 1_u64..12
     ) {
         let rows = selection.len();
-        let cuts = windows(&selection, 0..rows, chunk, most);
+        let cuts = windows(&selection, 0..rows, chunk, most).unwrap();
         let mut next = 0;
         for cut in &cuts {
             prop_assert_eq!(cut.start, next);
@@ -170,7 +173,7 @@ proptest! {
         let one = tasks(&node, &selection).unwrap().remove(0);
         let all: Vec<_> = chunks.iter().map(|_| one.clone()).collect();
         let locations: Vec<_> = chunks.iter().map(|(offset, length)| ChunkLocation::Range { offset: *offset, length: *length, filter_mask: 0 }).collect();
-        let (requests, local) = requests(&node, &all, &locations, Merging { gap, longest }).unwrap();
+        let (requests, local) = requests(&node, &all, &locations, Merging { gap, longest, spread: 1 }).unwrap();
         prop_assert!(local.is_empty());
         let mut served = vec![0; chunks.len()];
         for request in &requests {
@@ -205,7 +208,7 @@ proptest! {
             path: format!("shard{object}"), length: None, part: Some(*offset..*offset + *length),
         };
         let locations: Vec<_> = parts.iter().map(location).collect();
-        let merging = Merging { gap, longest };
+        let merging = Merging { gap, longest, spread: 1 };
         let (found, local) = requests(&node, &all, &locations, merging).unwrap();
         prop_assert!(local.is_empty());
         let mut served = vec![0; parts.len()];
@@ -232,12 +235,25 @@ proptest! {
 }
 
 #[test]
+fn an_enormous_axis_is_refused_and_not_planned_without_end() {
+    let rows = 1_u64 << 60;
+    let error = windows(&AxisSelection::all(rows), 0..rows, 8, 1000).unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+    assert!(error.message().contains(&rows.to_string()), "{error}");
+    let few = windows(&AxisSelection::all(rows), rows - 3000..rows, 8, 1000).unwrap();
+    assert_eq!(few.first().map(|window| window.start), Some(rows - 3000));
+    let error =
+        tasks(&node(&[1, rows], &[1, 1], false), &[AxisSelection::all(1), AxisSelection::all(rows)]).unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted);
+}
+
+#[test]
 fn a_partly_readable_array_reads_only_its_rows() {
     let node = node(&[1000, 10], &[1000, 10], true);
     let rows = AxisSelection::Indices([3, 4, 5, 700].into());
     let all = tasks(&node, &[rows, AxisSelection::all(10)]).unwrap();
     let locations = vec![ChunkLocation::Range { offset: 64, length: 40_000, filter_mask: 0 }; all.len()];
-    let (requests, _) = requests(&node, &all, &locations, Merging { gap: 100, longest: 1 << 20 }).unwrap();
+    let (requests, _) = requests(&node, &all, &locations, Merging { gap: 100, longest: 1 << 20, spread: 1 }).unwrap();
     let ranges: Vec<_> = requests.iter().map(|request| request.range.clone().unwrap()).collect();
     assert_eq!(ranges, [64 + 120..64 + 240, 64 + 28_000..64 + 28_040]);
 }
@@ -249,4 +265,55 @@ fn a_truncated_chunk_is_named() {
     let locations = vec![ChunkLocation::Range { offset: 64, length: 100, filter_mask: 0 }];
     let error = requests(&node, &all, &locations, Merging::default()).unwrap_err();
     assert_eq!(error.to_string(), "chunk at offset 64 is truncated: expected at least 4000 bytes, found 100");
+}
+
+#[test]
+fn long_parts_of_rows_are_split() {
+    // Rows of 4 MiB: two of them are one part.
+    let node = node(&[7, 1 << 20], &[7, 1 << 20], true);
+    let rows = |step: i64| AxisSelection::Range { start: if step > 0 { 1 } else { 5 }, step, count: 5 };
+    let column = AxisSelection::Indices([9].as_slice().into());
+    let parts = |step| -> Vec<_> {
+        let tasks = tasks(&node, &[rows(step), column.clone()]).unwrap();
+        tasks.into_iter().map(|task| (task.rows.unwrap(), task.runs[0].clone())).collect()
+    };
+    let run = |start, step, count, destination| vec![crate::model::selection::Run { start, step, count, destination }];
+    assert_eq!(parts(1), [(1..3, run(0, 1, 2, 0)), (3..5, run(0, 1, 2, 2)), (5..6, run(0, 1, 1, 4))]);
+    assert_eq!(parts(-1), [(4..6, run(1, -1, 2, 0)), (2..4, run(1, -1, 2, 2)), (1..2, run(0, -1, 1, 4))]);
+}
+
+#[test]
+fn the_gap_follows_the_pace_of_the_store() {
+    let gap = |milliseconds: u64, megabytes: u64, in_flight: usize| {
+        Merging::at_pace(Duration::from_millis(milliseconds), megabytes * 1_000_000, in_flight).gap
+    };
+    // 47 kB and 469 kB, down to powers of two.
+    assert_eq!(gap(30, 100, 64), 32 << 10);
+    assert_eq!(gap(30, 1000, 64), 256 << 10);
+    // Bounds, and numbers that a store never shows.
+    assert_eq!(gap(0, 1000, 16), 4 << 10);
+    assert_eq!(gap(30, 0, 16), 4 << 10);
+    assert_eq!(gap(5000, 5000, 1), 2 << 20);
+    assert_eq!(Merging::at_pace(Duration::MAX, u64::MAX, 0).gap, 2 << 20);
+    assert_eq!(gap(20, 1250, 16), 1 << 20);
+}
+
+#[test]
+fn a_read_is_spread_over_the_requests_that_may_be_in_flight() {
+    let node = node(&[64 << 20], &[64 << 10], false);
+    let lengths = |chunks: u64, merging: Merging| {
+        let all = tasks(&node, &[AxisSelection::Range { start: 0, step: 1, count: chunks * (64 << 10) }]).unwrap();
+        let location = |chunk: u64| ChunkLocation::Range { offset: chunk << 20, length: 1 << 20, filter_mask: 0 };
+        let locations: Vec<_> = (0..chunks).map(location).collect();
+        let (requests, _) = requests(&node, &all, &locations, merging).unwrap();
+        requests
+            .iter()
+            .map(|request| request.range.as_ref().map_or(0, |range| (range.end - range.start) >> 20))
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(lengths(32, Merging::with_gap(0, 16)), [2; 16]);
+    // Not shorter than 1 MiB, nor longer than 8 MiB.
+    assert_eq!(lengths(8, Merging::with_gap(0, 16)), [1; 8]);
+    assert_eq!(lengths(32, Merging::with_gap(0, 1)), [8; 4]);
+    assert_eq!(lengths(12, Merging::default()), [8, 4]);
 }

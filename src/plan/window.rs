@@ -2,13 +2,21 @@
 
 use std::ops::Range;
 
+use crate::error::{Error, Result};
 use crate::model::selection::AxisSelection;
+
+/// Windows of one stream at most: an answer of more rows is asked for in parts.
+pub const MAX_WINDOWS: u64 = 1 << 20;
 
 /// Cuts output rows `rows` of `selection` into windows of at most `most` rows.
 ///
 /// A window ends at the last border between two chunks of `chunk_rows` source rows that it can reach,
 /// so that sorted rows decode each chunk once; when a chunk holds more rows than fit, it is cut.
-pub fn windows(selection: &AxisSelection, rows: Range<u64>, chunk_rows: u64, most: u64) -> Vec<Range<u64>> {
+///
+/// # Errors
+/// `ResourceExhausted` for more than [`MAX_WINDOWS`]: the number of rows is what a file says, and a
+/// damaged one says anything.
+pub fn windows(selection: &AxisSelection, rows: Range<u64>, chunk_rows: u64, most: u64) -> Result<Vec<Range<u64>>> {
     let most = most.max(1);
     let chunk_rows = chunk_rows.max(1);
     let end = rows.end.min(selection.len());
@@ -17,10 +25,15 @@ pub fn windows(selection: &AxisSelection, rows: Range<u64>, chunk_rows: u64, mos
     while start < end {
         let limit = start.saturating_add(most).min(end);
         let cut = if limit == end { end } else { last_border(selection, start, limit, chunk_rows).unwrap_or(limit) };
+        if windows.len() as u64 == MAX_WINDOWS {
+            let count = end - rows.start;
+            let message = format!("{count} rows need more than {MAX_WINDOWS} windows of memory: select fewer rows");
+            return Err(Error::resource_exhausted(message));
+        }
         windows.push(start..cut);
         start = cut;
     }
-    windows
+    Ok(windows)
 }
 
 /// The largest output row in `(start, limit]` whose source lies in another chunk than the row before.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, PrimitiveArray};
-use arrow::buffer::NullBuffer;
+use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, NullArray, PrimitiveArray};
+use arrow::buffer::{BooleanBuffer, NullBuffer};
 use arrow::datatypes::{
     ArrowDictionaryKeyType, ArrowNativeType, DataType as ArrowType, Field, Int8Type, Int16Type, Int32Type, Int64Type,
     UInt8Type, UInt16Type, UInt32Type, UInt64Type,
@@ -12,9 +12,12 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::OnceCell;
 
-use super::array::{ArrayValues, Caching, Values, read_array};
+use super::array::{ArrayValues, Caching, Values, read_array, read_transposed};
 use super::context::ReadContext;
-use super::to_arrow::{arrow_error, arrow_type, fixed_size_list, list_size, strided, to_arrow};
+use super::convert::converted;
+use super::field::{arrow_type, element_field};
+use super::lists::heap_bytes;
+use super::to_arrow::{arrow_error, fixed_size_list_of, list_size, strided};
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
 use crate::format::anndata::meaning::Column;
@@ -47,8 +50,12 @@ pub struct ColumnReader {
     rank: usize,
     /// Shape of one row of the answer.
     lengths: Vec<u64>,
-    /// Arrow type of one element.
-    element: ArrowType,
+    /// Field of one element, called `item`.
+    element: Field,
+    /// Whether elements are or hold sequences, whose sizes their references tell.
+    pub has_lists: bool,
+    /// Whether there is no value: an HDF5 null dataspace, or anndata's encoding `null`.
+    is_null: bool,
     categories: OnceCell<ArrayRef>,
 }
 
@@ -59,20 +66,31 @@ impl ColumnReader {
     /// `Unimplemented` for types that are not served, `NotFound` for missing parts.
     pub fn new(tree: &Tree, name: &str, column: Column, trailing: Vec<AxisSelection>) -> Result<Self> {
         let lengths: Vec<u64> = trailing.iter().map(AxisSelection::len).collect();
-        let element = element_type(tree, &column)?;
-        let nullable = matches!(column, Column::Categorical { .. } | Column::Nullable { .. });
-        let ordered = matches!(column, Column::Categorical { ordered: true, .. });
+        let array = tree.array(column.main_path())?;
+        let is_null = array.is_null || tree.text_attribute(column.main_path(), "encoding-type") == Some("null");
+        let element = if is_null { Field::new("item", ArrowType::Null, true) } else { element_of(tree, &column)? };
         let stored = column.stored_type(tree)?;
-        let is_text = stored.is_text();
+        let is_text = stored.is_variable() && !is_null;
         let width = item_bytes(&stored, is_text);
         let row_bytes = lengths.iter().fold(width, |total, length| total.saturating_mul(*length)).max(1);
-        let field = match lengths.as_slice() {
-            [] => Field::new(name, element.clone(), nullable).with_dict_is_ordered(ordered),
-            lengths => tensor_field(name, element.clone(), lengths)?,
-        };
-        let rank = tree.array(column.main_path())?.shape.len();
+        let field = list_field(name, &element, &lengths)?;
+        let rank = array.shape.len();
+        let has_lists = stored.has_lists() && !is_null;
         let (leading, categories) = (Vec::new(), OnceCell::new());
-        Ok(Self { field, column, row_bytes, is_text, leading, trailing, rank, lengths, element, categories })
+        Ok(Self {
+            field,
+            column,
+            row_bytes,
+            is_text,
+            leading,
+            trailing,
+            rank,
+            lengths,
+            element,
+            has_lists,
+            is_null,
+            categories,
+        })
     }
 
     /// The same with elements of `lengths`: the trailing lengths without those that were squeezed.
@@ -81,7 +99,7 @@ impl ColumnReader {
     /// `Unimplemented` when rows get more than 2^31 elements.
     pub fn shaped(mut self, lengths: &[u64]) -> Result<Self> {
         if self.lengths != lengths {
-            self.field = element_field(self.field.name(), self.element.clone(), lengths)?;
+            self.field = list_field(self.field.name(), &self.element, lengths)?;
             self.lengths = lengths.to_vec();
         }
         Ok(self)
@@ -94,14 +112,18 @@ impl ColumnReader {
         self
     }
 
-    /// The selection of `rows` on every dimension of the array; none for a scalar.
+    /// The selection of `rows` on every dimension of the array as stored; none for a scalar.
     pub fn selection(&self, rows: AxisSelection) -> Vec<AxisSelection> {
+        if let Column::Transposed { .. } = &self.column {
+            return self.trailing.iter().cloned().chain([rows]).collect();
+        }
         self.leading.iter().cloned().chain([rows]).chain(self.trailing.iter().cloned()).take(self.rank).collect()
     }
 
     /// Paths of the arrays that are read row by row.
     pub fn paths(&self) -> Vec<&str> {
         match &self.column {
+            _ if self.is_null => Vec::new(),
             Column::Nullable { values, mask } => vec![values, mask],
             column => vec![column.main_path()],
         }
@@ -118,13 +140,42 @@ impl ColumnReader {
         rows: &AxisSelection,
         caching: Caching,
     ) -> Result<ArrayRef> {
+        let count = usize::try_from(rows.len()).map_err(|_| Error::resource_exhausted("too many rows in a window"))?;
+        if self.is_null {
+            return Ok(Arc::new(NullArray::new(count)));
+        }
         let read = Read { context, hierarchy, rows, leading: &self.leading, trailing: &self.trailing, caching };
         let flat = read.column(&self.column, &self.categories).await?;
         if self.lengths.is_empty() {
             return Ok(flat);
         }
+        fixed_size_list_of(self.element.clone(), flat, list_size(&self.lengths)?, count)
+    }
+
+    /// Bytes that each selected row has in heaps, as far as its references tell; none for columns
+    /// without sequences.
+    ///
+    /// # Errors
+    /// As [`read_array`].
+    pub async fn heap_sizes(
+        &self,
+        context: &ReadContext,
+        hierarchy: &Hierarchy,
+        rows: &AxisSelection,
+    ) -> Result<Vec<u64>> {
         let count = usize::try_from(rows.len()).map_err(|_| Error::resource_exhausted("too many rows in a window"))?;
-        fixed_size_list(flat, list_size(&self.lengths)?, count)
+        let (Column::Array { path } | Column::Field { path, .. }) = &self.column else { return Ok(vec![0; count]) };
+        if !self.has_lists {
+            return Ok(vec![0; count]);
+        }
+        let caching = Caching::Keep;
+        let read = Read { context, hierarchy, rows, leading: &self.leading, trailing: &self.trailing, caching };
+        let trailing = if matches!(self.column, Column::Array { .. }) { self.trailing.as_slice() } else { &[] };
+        let ArrayValues { data_type, values: Values::Fixed(buffer), .. } = read.values(path, trailing).await? else {
+            return Ok(vec![0; count]);
+        };
+        let row = buffer.len().checked_div(count).unwrap_or(0).max(1);
+        Ok(buffer.as_slice().chunks_exact(row).map(|row| heap_bytes(&data_type, row)).collect())
     }
 }
 
@@ -133,13 +184,14 @@ fn item_bytes(stored: &DataType, is_text: bool) -> u64 {
     stored.item_size() as u64 + if is_text { TEXT_BYTES } else { 0 }
 }
 
-/// The Arrow type of one element of the column.
-fn element_type(tree: &Tree, column: &Column) -> Result<ArrowType> {
+/// The field of one element of the column, called `item`.
+fn element_of(tree: &Tree, column: &Column) -> Result<Field> {
     match column {
-        Column::Categorical { codes, categories, .. } => {
+        Column::Categorical { codes, categories, ordered } => {
             let key = arrow_type(&codes.stored_type(tree)?)?;
             let value = arrow_type(&tree.array(categories)?.data_type)?;
-            Ok(ArrowType::Dictionary(Box::new(key), Box::new(value)))
+            let dictionary = ArrowType::Dictionary(Box::new(key), Box::new(value));
+            Ok(Field::new("item", dictionary, true).with_dict_is_ordered(*ordered))
         }
         _ => {
             let stored = column.stored_type(tree)?;
@@ -148,33 +200,33 @@ fn element_type(tree: &Tree, column: &Column) -> Result<ArrowType> {
                 (DataType::FixedArray { element, .. }, Column::Field { .. }) => element,
                 _ => &stored,
             };
-            arrow_type(element).with_context(|| format!("'{}'", column.main_path()))
+            let field = element_field("item", element).with_context(|| format!("'{}'", column.main_path()))?;
+            Ok(if matches!(column, Column::Nullable { .. }) { field.with_nullable(true) } else { field })
         }
     }
 }
 
-/// The field of elements or, where `lengths` has any, of rows of that shape.
-fn element_field(name: &str, element: ArrowType, lengths: &[u64]) -> Result<Field> {
-    if lengths.is_empty() { Ok(Field::new(name, element, false)) } else { tensor_field(name, element, lengths) }
+/// The field of rows of shape `lengths` of the elements that `item` describes.
+fn list_field(name: &str, item: &Field, lengths: &[u64]) -> Result<Field> {
+    if lengths.is_empty() {
+        return Ok(item.clone().with_name(name));
+    }
+    let numeric = item.data_type().is_numeric() && !item.is_nullable();
+    let list = ArrowType::FixedSizeList(Arc::new(item.clone()), list_size(lengths)?);
+    // Readers that make tensors drop what the items carry.
+    let mut metadata = item.metadata().clone();
+    if numeric {
+        let shape = serde_json::json!({ "shape": lengths }).to_string();
+        metadata.insert("ARROW:extension:name".to_owned(), "arrow.fixed_shape_tensor".to_owned());
+        metadata.insert("ARROW:extension:metadata".to_owned(), shape);
+    }
+    Ok(Field::new(name, list, false).with_metadata(metadata))
 }
 
 /// The field of rows of shape `lengths`: a fixed-size list, marked as `arrow.fixed_shape_tensor` for
 /// elements of a numeric type.
 pub(super) fn tensor_field(name: &str, element: ArrowType, lengths: &[u64]) -> Result<Field> {
-    let numeric = element.is_numeric();
-    let list = ArrowType::FixedSizeList(Arc::new(Field::new("item", element, false)), list_size(lengths)?);
-    let field = Field::new(name, list, false);
-    if !numeric {
-        return Ok(field);
-    }
-    let shape = serde_json::json!({ "shape": lengths }).to_string();
-    Ok(field.with_metadata(
-        [
-            ("ARROW:extension:name".to_owned(), "arrow.fixed_shape_tensor".to_owned()),
-            ("ARROW:extension:metadata".to_owned(), shape),
-        ]
-        .into(),
-    ))
+    list_field(name, &Field::new("item", element, false), lengths)
 }
 
 struct Read<'a> {
@@ -196,11 +248,18 @@ impl<'a> Read<'a> {
             match column {
                 Column::Array { path } => {
                     let values = self.values(path, self.trailing).await?;
+                    let converted = self.convert(&values.data_type.clone(), values).await;
+                    converted.with_context(|| format!("array '{path}'"))
+                }
+                Column::Transposed { path } => {
+                    let selection: Vec<_> = self.trailing.iter().chain([self.rows]).cloned().collect();
+                    let values = read_transposed(self.context, self.hierarchy, path, &selection, self.caching).await?;
                     self.convert(&values.data_type.clone(), values).await
                 }
                 Column::Field { path, field } => {
                     let values = self.values(path, &[]).await?;
-                    self.field(values, path, field).await
+                    let converted = self.field(values, path, field).await;
+                    converted.with_context(|| format!("field '{field}' of array '{path}'"))
                 }
                 Column::Nullable { values, mask } => {
                     let (values, mask) = tokio::try_join!(self.whole(values), self.whole(mask))?;
@@ -209,7 +268,9 @@ impl<'a> Read<'a> {
                 Column::Categorical { codes, categories, .. } => {
                     let categories_of = dictionary.get_or_try_init(|| self.categories(categories));
                     let (codes, categories_of) = tokio::try_join!(self.column(codes, dictionary), categories_of)?;
-                    encoded(&codes, categories_of).with_context(|| format!("categorical of '{categories}'"))
+                    let (bytes, categories_of) = (codes.get_array_memory_size() as u64, Arc::clone(categories_of));
+                    let encoding = self.context.compute(bytes, move || encoded(&codes, &categories_of));
+                    encoding.await.with_context(|| format!("categorical of '{categories}'"))
                 }
             }
         }
@@ -236,7 +297,7 @@ impl<'a> Read<'a> {
             Values::Fixed(buffer) if buffer.is_empty() && data_type.item_size() > 0 => 0,
             _ => count,
         };
-        to_arrow(self.hierarchy, data_type, values.values, count).await
+        converted(self.context, self.hierarchy, data_type, values.values, count).await
     }
 
     async fn field(&self, values: ArrayValues, path: &str, name: &str) -> Result<ArrayRef> {
@@ -253,7 +314,7 @@ impl<'a> Read<'a> {
         {
             return self.sub_arrays(part, element, dimensions, count).await;
         }
-        to_arrow(self.hierarchy, &field.data_type, Values::Fixed(part), count).await
+        converted(self.context, self.hierarchy, &field.data_type, Values::Fixed(part), count).await
     }
 
     /// The selected part of each row's sub-array.
@@ -276,7 +337,7 @@ impl<'a> Read<'a> {
             let target = (gathered.as_slice_mut(), shape.as_slice());
             super::scatter::copy_elements((part.as_slice(), &source), target, &runs, item)?;
         }
-        to_arrow(self.hierarchy, element, Values::Fixed(gathered), total).await
+        converted(self.context, self.hierarchy, element, Values::Fixed(gathered), total).await
     }
 
     async fn categories(&self, path: &str) -> Result<ArrayRef> {
@@ -331,20 +392,19 @@ fn dictionary<T: ArrowDictionaryKeyType>(codes: &ArrayRef, categories: &ArrayRef
     let codes = codes.as_any().downcast_ref::<PrimitiveArray<T>>();
     let codes = codes.ok_or_else(|| Error::internal("codes have another type than they say"))?;
     let zero = T::Native::default();
-    let mut valid = Vec::with_capacity(codes.len());
-    for code in codes.values() {
-        let is_null = *code < zero;
-        let known = code.to_usize().is_some_and(|code| code < categories.len());
-        if !is_null && !known {
-            return Err(Error::data_loss(format!("code {code:?} has no category, there are {}", categories.len())));
-        }
-        valid.push(!is_null);
+    let values = codes.values();
+    let is_known = |code: &T::Native| code.to_usize().is_some_and(|code| code < categories.len());
+    if let Some(code) = values.iter().find(|code| **code >= zero && !is_known(code)) {
+        return Err(Error::data_loss(format!("code {code:?} has no category, there are {}", categories.len())));
     }
-    let nulls = NullBuffer::from(valid);
-    // A null's key is not looked at, but readers check that it is within the dictionary.
-    let keys: Vec<T::Native> = codes.values().iter().map(|code| if *code < zero { zero } else { *code }).collect();
-    let nulls = (nulls.null_count() > 0).then_some(nulls);
-    let keys = PrimitiveArray::<T>::new(keys.into(), nulls);
+    let keys = if values.iter().any(|code| *code < zero) {
+        let nulls = NullBuffer::new(BooleanBuffer::collect_bool(values.len(), |row| values[row] >= zero));
+        // A null's key is not looked at, but readers check that it is within the dictionary.
+        let keys: Vec<T::Native> = values.iter().map(|code| if *code < zero { zero } else { *code }).collect();
+        PrimitiveArray::<T>::new(keys.into(), Some(nulls))
+    } else {
+        codes.clone()
+    };
     let array = DictionaryArray::<T>::try_new(keys, Arc::clone(categories)).map_err(arrow_error)?;
     Ok(Arc::new(array))
 }

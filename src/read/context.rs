@@ -5,11 +5,19 @@ use std::time::Duration;
 
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::chunk_cache::ChunkCache;
 use crate::error::{Error, Result};
 use crate::plan::requests::Merging;
 
 /// Bytes that one permit of the memory budget stands for.
 const PERMIT_BYTES: u64 = 1024;
+
+/// Decoded chunks that other reads make and that are not taken yet, as a part of the memory budget and
+/// beside it.
+const WAITS_PART: u64 = 16;
+
+/// Work on fewer bytes is done at once: handing it to the pool would take longer.
+const POOLED_BYTES: u64 = 256 << 10;
 
 /// Bounds shared by all streams of a server.
 #[derive(Clone, Debug)]
@@ -22,9 +30,15 @@ pub struct ReadContext {
     /// Bytes being fetched or waiting to be decoded, in the same permits.
     fetches: Arc<Semaphore>,
     fetches_bytes: u64,
+    /// Bytes of decoded chunks that reads take from other reads, in the same permits.
+    waits: Arc<Semaphore>,
     /// Both together.
     memory_bytes: u64,
     memory_wait: Duration,
+    /// Chunks decoded at the same time, by all streams together.
+    pub decode_threads: usize,
+    /// Decoded chunks and columns that are asked for again.
+    pub chunks: Arc<ChunkCache>,
     /// How neighbouring ranges are merged.
     pub merging: Merging,
     /// Requests in flight of one window.
@@ -53,12 +67,15 @@ impl ReadContext {
         let stream_bytes = stream_bytes.clamp(PERMIT_BYTES, windows_bytes);
         Self {
             decoders: Arc::new(Semaphore::new(decode_threads.max(1))),
+            decode_threads: decode_threads.max(1),
             windows: Arc::new(Semaphore::new(permits(windows_bytes) as usize)),
             windows_bytes,
             fetches: Arc::new(Semaphore::new(permits(fetches_bytes) as usize)),
             fetches_bytes,
+            waits: Arc::new(Semaphore::new(permits(memory_bytes / WAITS_PART) as usize)),
             memory_bytes,
             memory_wait,
+            chunks: Arc::new(ChunkCache::new(0)),
             merging: Merging::default(),
             requests_in_flight: requests_in_flight.max(1),
             // A window's values exist twice for a moment: gathered, and as the batch made of them.
@@ -67,9 +84,29 @@ impl ReadContext {
         }
     }
 
+    /// The same bounds, with a cache of decoded chunks of `bytes` bytes, at most an eighth of the memory
+    /// budget beside it.
+    #[must_use]
+    pub fn with_chunk_cache(self, bytes: u64) -> Self {
+        let bytes = bytes.min(self.memory_bytes / 8);
+        Self { chunks: Arc::new(ChunkCache::new(bytes)), ..self }
+    }
+
+    /// The same bounds, shared, with another way to merge ranges.
+    #[must_use]
+    pub fn with_merging(&self, merging: Merging) -> Self {
+        Self { merging, ..self.clone() }
+    }
+
     /// Bytes that all streams together may hold.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes
+    }
+
+    /// Bytes of variable-length elements that one column of a window may have: it exists twice for a
+    /// moment, read and as an Arrow array.
+    pub fn heap_bytes(&self) -> usize {
+        usize::try_from(self.windows_bytes / 2).unwrap_or(usize::MAX)
     }
 
     /// Runs `work` on the blocking pool, at most as many at once as there are decoders.
@@ -87,6 +124,18 @@ impl ReadContext {
         task.await.map_err(|error| Error::internal("decoding stopped unexpectedly").with_source(error))?
     }
 
+    /// Runs `work` on about `bytes` bytes: on the pool where that takes a while, else at once.
+    ///
+    /// # Errors
+    /// As [`ReadContext::decode`].
+    pub async fn compute<T: Send + 'static>(
+        &self,
+        bytes: u64,
+        work: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        if bytes < POOLED_BYTES { work() } else { self.decode(work).await }
+    }
+
     /// Waits for room for `bytes` that are fetched and not yet decoded; a request larger than all the
     /// room goes alone. Never waits for a client: what is fetched is decoded by itself.
     ///
@@ -95,6 +144,12 @@ impl ReadContext {
     pub async fn fetching(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
         let permit = Arc::clone(&self.fetches).acquire_many_owned(permits(bytes.min(self.fetches_bytes))).await;
         permit.map_err(|error| Error::internal("memory budget closed").with_source(error))
+    }
+
+    /// Room for a decoded chunk of `bytes` bytes that another read makes, if there is some now. Never waits:
+    /// who finds no room reads the chunk as well.
+    pub fn waiting(&self, bytes: u64) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.waits).try_acquire_many_owned(permits(bytes)).ok()
     }
 
     /// Refuses what is decoded as one and does not fit the memory budget.

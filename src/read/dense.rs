@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use super::array::{ArrayPlan, Caching, plan_array};
 use super::column::ColumnReader;
 use super::context::ReadContext;
+use super::lists;
 use super::to_arrow::arrow_error;
 use super::windowed::{Window, Windowed};
 use crate::error::Result;
@@ -56,12 +57,17 @@ impl Windowed for DenseAnswer {
     }
 
     fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
-        vec![rows]
+        if self.reader.has_lists { lists::blocks(rows, self.chunk_rows, self.reader.row_bytes) } else { vec![rows] }
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
+        if self.reader.has_lists {
+            let rows = self.rows.part(block.start, block.end - block.start);
+            let sizes = self.reader.heap_sizes(context, &self.hierarchy, &rows).await?;
+            return Ok(lists::windows(context, block, self.reader.row_bytes, &sizes));
+        }
         let most = context.window_bytes / self.reader.row_bytes.max(1);
-        let cuts = windows(&self.rows, block, self.chunk_rows, most);
+        let cuts = windows(&self.rows, block, self.chunk_rows, most)?;
         let window = |rows: Range<u64>| {
             let bytes = (rows.end - rows.start).saturating_mul(self.reader.row_bytes);
             Window { rows, bytes, spans: Vec::new() }
@@ -78,7 +84,7 @@ impl Windowed for DenseAnswer {
     }
 
     async fn plan(&self, context: &ReadContext, window: Window) -> Result<Vec<(String, ArrayPlan)>> {
-        let path = self.reader.column.main_path();
+        let Some(path) = self.reader.paths().first().copied() else { return Ok(Vec::new()) };
         let selection = self.selection(&window.rows);
         Ok(vec![(path.to_owned(), plan_array(context, &self.hierarchy, path, &selection).await?)])
     }

@@ -11,6 +11,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use super::array::{ArrayPlan, Caching, plan_array};
 use super::column::ColumnReader;
 use super::context::ReadContext;
+use super::lists;
 use super::to_arrow::arrow_error;
 use super::windowed::{Window, Windowed};
 use crate::error::Result;
@@ -56,6 +57,11 @@ impl FrameAnswer {
         Ok(Self { hierarchy, readers, rows, schema, caching })
     }
 
+    /// Whether there are columns of texts.
+    pub fn has_texts(&self) -> bool {
+        self.readers.iter().any(|reader| reader.is_text)
+    }
+
     fn row_bytes(&self) -> u64 {
         self.readers.iter().map(|reader| reader.row_bytes).sum::<u64>().max(1)
     }
@@ -86,12 +92,23 @@ impl Windowed for FrameAnswer {
     }
 
     fn blocks(&self, rows: Range<u64>) -> Vec<Range<u64>> {
-        vec![rows]
+        // Without rows there is still one window, for the categories.
+        let has_lists = self.readers.iter().any(|reader| reader.has_lists) && !rows.is_empty();
+        if has_lists { lists::blocks(rows, 1, self.row_bytes()) } else { vec![rows] }
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
         let row_bytes = self.row_bytes();
-        let mut cuts = windows(&self.rows, block.clone(), 1, context.window_bytes / row_bytes);
+        if self.readers.iter().any(|reader| reader.has_lists) && !block.is_empty() {
+            let rows = self.rows.part(block.start, block.end - block.start);
+            let mut sizes = vec![0_u64; usize::try_from(rows.len()).unwrap_or(0)];
+            for reader in self.readers.iter().filter(|reader| reader.has_lists) {
+                let found = reader.heap_sizes(context, &self.hierarchy, &rows).await?;
+                sizes.iter_mut().zip(found).for_each(|(total, size)| *total = total.saturating_add(size));
+            }
+            return Ok(lists::windows(context, block, row_bytes, &sizes));
+        }
+        let mut cuts = windows(&self.rows, block.clone(), 1, context.window_bytes / row_bytes)?;
         if cuts.is_empty() {
             // A batch without rows still carries the categories, which an empty selection keeps.
             cuts.push(block);

@@ -9,7 +9,6 @@ use async_trait::async_trait;
 
 use super::array::ArrayPlan;
 use super::context::ReadContext;
-use super::frame::FrameAnswer;
 use super::to_arrow::arrow_error;
 use super::windowed::{Window, Windowed};
 use crate::error::{Error, Result};
@@ -17,7 +16,7 @@ use crate::error::{Error, Result};
 /// An array's rows with the frame's columns before them; both select the same rows.
 #[derive(Debug)]
 pub struct JoinedAnswer {
-    frame: FrameAnswer,
+    frame: Arc<dyn Windowed>,
     array: Arc<dyn Windowed>,
     schema: SchemaRef,
 }
@@ -27,7 +26,7 @@ impl JoinedAnswer {
     ///
     /// # Errors
     /// `InvalidArgument` when they have different numbers of rows or share a column's name.
-    pub fn new(frame: FrameAnswer, array: Arc<dyn Windowed>) -> Result<Self> {
+    pub fn new(frame: Arc<dyn Windowed>, array: Arc<dyn Windowed>) -> Result<Self> {
         if frame.rows() != array.rows() {
             return Err(Error::invalid(format!(
                 "columns of {} rows cannot be joined to an answer of {} rows",

@@ -7,16 +7,26 @@
 //! Dropping a stream drops its fetches; a decode that already runs ends with its chunk.
 
 pub mod array;
+pub mod awkward;
+pub mod chunk_cache;
 pub mod column;
 pub mod context;
+mod convert;
 pub mod dense;
+mod drive;
+pub mod field;
 pub mod frame;
+mod job;
 pub mod joined;
+mod lists;
 pub mod memory;
 pub mod nested;
 pub mod scatter;
 pub mod sparse;
+mod times;
 pub mod to_arrow;
+mod transpose;
+pub mod united;
 pub mod wide;
 pub mod windowed;
 

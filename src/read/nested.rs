@@ -12,6 +12,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::array::{ArrayPlan, Caching, plan_array};
+use super::awkward::AwkwardAnswer;
 use super::column::ColumnReader;
 use super::context::ReadContext;
 use super::frame::{FrameAnswer, column_reader};
@@ -51,8 +52,10 @@ enum Kind {
     Scalar(Box<ColumnReader>),
     /// As many values as the array has rows.
     List(Box<ColumnReader>, u64),
-    /// A sparse matrix or a data frame: a list of its rows.
+    /// The one column of a sparse matrix or an awkward array: a list of its rows.
     Rows(Arc<dyn Windowed>),
+    /// A data frame: a list of its rows, each a struct.
+    Table(Arc<dyn Windowed>),
     /// A mapping.
     Group(Vec<Member>),
 }
@@ -106,7 +109,13 @@ fn member(hierarchy: &Hierarchy, path: &str, name: &str, depth: usize) -> Result
             let bytes = tree.array(&sparse.data())?.element_count()?.saturating_mul(16);
             let answer = SparseAnswer::new(hierarchy.clone(), sparse, name, major, minor, Form::Lists)?;
             let schema = answer.schema();
-            Ok(rows_member(name, schema.field(0).clone(), bytes, Arc::new(answer)))
+            Ok(rows_member(name, schema.field(0).clone(), bytes, Kind::Rows(Arc::new(answer))))
+        }
+        Meaning::Awkward(awkward) => {
+            let rows = AxisSelection::all(awkward.length);
+            let answer = AwkwardAnswer::new(hierarchy.clone(), awkward, name, rows)?;
+            let bytes = answer.estimated_row_bytes().saturating_mul(answer.rows());
+            Ok(rows_member(name, answer.schema().field(0).clone(), bytes, Kind::Rows(Arc::new(answer))))
         }
         Meaning::Frame(frame) => {
             let names: Vec<String> = frame.columns.iter().map(|(name, _)| name.clone()).collect();
@@ -114,22 +123,22 @@ fn member(hierarchy: &Hierarchy, path: &str, name: &str, depth: usize) -> Result
             let answer = FrameAnswer::new(hierarchy.clone(), &frame, &names, rows, Caching::Bypass)?;
             let bytes = answer.estimated_row_bytes().saturating_mul(frame.rows);
             let item = Field::new("item", ArrowType::Struct(answer.schema().fields().clone()), false);
-            Ok(rows_member(name, item, bytes, Arc::new(answer)))
+            Ok(rows_member(name, item, bytes, Kind::Table(Arc::new(answer))))
         }
     }
 }
 
-fn rows_member(name: &str, item: Field, bytes: u64, answer: Arc<dyn Windowed>) -> Member {
+fn rows_member(name: &str, item: Field, bytes: u64, kind: Kind) -> Member {
     let metadata = item.metadata().clone();
-    let item = Field::new("item", item.data_type().clone(), false);
+    let item = Field::new("item", item.data_type().clone(), item.is_nullable());
     let field = Field::new(name, ArrowType::List(Arc::new(item)), false).with_metadata(metadata);
-    Member { field, bytes, kind: Kind::Rows(answer) }
+    Member { field, bytes, kind }
 }
 
 fn column_member(tree: &Tree, name: &str, column: Column) -> Result<Member> {
     let shape = column.shape(tree)?;
     let array = tree.array(column.main_path())?;
-    if array.is_null {
+    if array.is_null || tree.text_attribute(column.main_path(), "encoding-type") == Some("null") {
         return Ok(Member { field: Field::new(name, ArrowType::Null, true), bytes: 1, kind: Kind::Null });
     }
     let reader = Box::new(column_reader(tree, name, column)?);
@@ -156,7 +165,7 @@ fn value<'a>(
                 let items = reader.read(context, hierarchy, &AxisSelection::all(*rows), Caching::Keep).await?;
                 list_of(&member.field, items)
             }
-            Kind::Rows(answer) => {
+            Kind::Rows(answer) | Kind::Table(answer) => {
                 let mut parts = Vec::new();
                 for block in answer.blocks(0..answer.rows()) {
                     for window in answer.windows(context, block).await? {
@@ -165,10 +174,10 @@ fn value<'a>(
                 }
                 let schema = answer.schema();
                 let batch = arrow::compute::concat_batches(&schema, &parts).map_err(arrow_error)?;
-                let is_list = matches!(member.field.data_type(), ArrowType::List(item)
-                    if matches!(item.data_type(), ArrowType::Struct(_)));
-                let items: ArrayRef =
-                    if is_list { Arc::new(StructArray::from(batch)) } else { Arc::clone(batch.column(0)) };
+                let items: ArrayRef = match &member.kind {
+                    Kind::Table(_) => Arc::new(StructArray::from(batch)),
+                    _ => Arc::clone(batch.column(0)),
+                };
                 list_of(&member.field, items)
             }
             Kind::Group(members) => {
@@ -233,7 +242,7 @@ impl Windowed for NestedAnswer {
             match &member.kind {
                 Kind::Null => {}
                 Kind::Group(members) => pending.extend(members),
-                Kind::Rows(answer) => {
+                Kind::Rows(answer) | Kind::Table(answer) => {
                     for block in answer.blocks(0..answer.rows()) {
                         for window in answer.windows(context, block).await? {
                             plans.extend(answer.plan(context, window).await?);

@@ -131,7 +131,13 @@ impl SparseAnswer {
             other => AxisSelection::Spans(other.positions().into_iter().map(|row| (row, row + 2)).collect()),
         };
         let path = self.sparse.indptr();
-        let values = read_array(context, &self.hierarchy, &path, &[selection], Caching::Keep).await?;
+        let pointers = [selection];
+        let pointers = read_array(context, &self.hierarchy, &path, &pointers, Caching::Keep);
+        // The entries come next: where they lie is looked up meanwhile. A failure shows up there.
+        let (indices, data) = (self.sparse.indices(), self.sparse.data());
+        let tables = [indices.as_str(), data.as_str()];
+        let (values, _) = tokio::join!(pointers, self.hierarchy.load_tables(&tables));
+        let values = values?;
         let count = values.shape.iter().product::<u64>() as usize;
         let pointers = to_arrow(&self.hierarchy, &values.data_type, values.values, count).await?;
         let pointers = as_u64(&pointers).with_context(|| format!("pointers '{path}'"))?;
@@ -164,22 +170,24 @@ impl SparseAnswer {
         )?;
         let count = selection[0].len() as usize;
         let data = to_arrow(&self.hierarchy, &data.data_type, data.values, count).await?;
-        Ok((self.checked_indices(indices).await?, data))
+        Ok((self.checked_indices(context, indices).await?, data))
     }
 
     /// Stored indices, none outside their axis.
-    async fn checked_indices(&self, indices: ArrayValues) -> Result<PrimitiveArray<UInt64Type>> {
+    async fn checked_indices(&self, context: &ReadContext, indices: ArrayValues) -> Result<PrimitiveArray<UInt64Type>> {
         let count = indices.shape.iter().product::<u64>() as usize;
         let indices = to_arrow(&self.hierarchy, &indices.data_type, indices.values, count).await?;
-        let indices = as_u64(&indices).with_context(|| format!("indices '{}'", self.sparse.indices()))?;
-        let stored = self.sparse.shape[1 - self.sparse.major];
-        match indices.values().iter().find(|index| **index >= stored) {
-            None => Ok(indices),
-            Some(index) => Err(Error::data_loss(format!(
-                "indices '{}': {index} is outside an axis of length {stored}",
-                self.sparse.indices()
-            ))),
-        }
+        let (path, stored) = (self.sparse.indices(), self.sparse.shape[1 - self.sparse.major]);
+        let check = move || {
+            let indices = as_u64(&indices).with_context(|| format!("indices '{path}'"))?;
+            match indices.values().iter().find(|index| **index >= stored) {
+                None => Ok(indices),
+                Some(index) => {
+                    Err(Error::data_loss(format!("indices '{path}': {index} is outside an axis of length {stored}")))
+                }
+            }
+        };
+        context.compute((count as u64).saturating_mul(8), check).await
     }
 }
 
@@ -292,7 +300,7 @@ fn shape_of(sparse: &Sparse, major: u64, minor: u64) -> [u64; 2] {
 }
 
 /// The field of lists of entries of slices of axis `major`, marked with the form and the shape of the answer.
-fn entries_field(name: &str, index: &ArrowType, value: &ArrowType, major: usize, shape: [u64; 2]) -> Field {
+pub(super) fn entries_field(name: &str, index: &ArrowType, value: &ArrowType, major: usize, shape: [u64; 2]) -> Field {
     let item = Field::new("item", ArrowType::Struct(entry_fields(index, value)), false);
     let extension = if major == 0 { "sliceflight.csr_row" } else { "sliceflight.csc_column" };
     let metadata = serde_json::json!({ "shape": shape }).to_string();

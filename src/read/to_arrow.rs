@@ -3,7 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray, PrimitiveArray, StringArray, StructArray,
+    Array, ArrayRef, BinaryArray, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray, PrimitiveArray, StringArray,
+    StructArray,
 };
 use arrow::buffer::{Buffer, MutableBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
@@ -14,48 +15,14 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 
 use super::array::Values;
+use super::context::ReadContext;
+pub use super::field::arrow_type;
+use super::field::element_field;
+use super::{lists, times};
 use crate::error::{Error, Result};
 use crate::format::Hierarchy;
 use crate::model::chunk::TextBuffer;
 use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE, Padding};
-
-/// The Arrow type of one element.
-///
-/// # Errors
-/// `Unimplemented` naming a type that is not served.
-pub fn arrow_type(data_type: &DataType) -> Result<ArrowType> {
-    Ok(match data_type {
-        DataType::Int8 => ArrowType::Int8,
-        DataType::Int16 => ArrowType::Int16,
-        DataType::Int32 => ArrowType::Int32,
-        DataType::Int64 => ArrowType::Int64,
-        DataType::UInt8 => ArrowType::UInt8,
-        DataType::UInt16 => ArrowType::UInt16,
-        DataType::UInt32 => ArrowType::UInt32,
-        DataType::UInt64 => ArrowType::UInt64,
-        DataType::Float16 => ArrowType::Float16,
-        DataType::Float32 => ArrowType::Float32,
-        DataType::Float64 => ArrowType::Float64,
-        DataType::Boolean => ArrowType::Boolean,
-        DataType::FixedString { .. } | DataType::FixedUtf32 { .. } | DataType::String => ArrowType::Utf8,
-        DataType::Struct { fields, .. } => {
-            let fields = fields.iter().map(|field| Ok(Field::new(&field.name, arrow_type(&field.data_type)?, false)));
-            ArrowType::Struct(fields.collect::<Result<Fields>>()?)
-        }
-        DataType::FixedArray { element, dimensions } => {
-            let size = list_size(dimensions)?;
-            ArrowType::FixedSizeList(Arc::new(Field::new("item", arrow_type(element)?, false)), size)
-        }
-        DataType::Opaque { size } => {
-            let size =
-                i32::try_from(*size).map_err(|_| Error::unimplemented(format!("opaque elements of {size} bytes")))?;
-            ArrowType::FixedSizeBinary(size)
-        }
-        DataType::Unsupported { description, .. } => {
-            return Err(Error::unimplemented(format!("element type {description} is not supported")));
-        }
-    })
-}
 
 /// Number of elements in a list of the given dimensions, as Arrow counts them.
 ///
@@ -67,15 +34,37 @@ pub fn list_size(dimensions: &[u64]) -> Result<i32> {
         .ok_or_else(|| Error::unimplemented(format!("rows of shape {dimensions:?} have more than 2^31 elements")))
 }
 
-/// `count` elements as one Arrow array without nulls. References of HDF5 texts are resolved.
+/// Where elements of variable length are read, and within which bounds.
+#[derive(Clone, Copy, Debug)]
+pub struct Source<'a> {
+    /// The file or store.
+    pub hierarchy: &'a Hierarchy,
+    /// The bounds; none where sequences are not served.
+    pub context: Option<&'a ReadContext>,
+}
+
+/// `count` elements as one Arrow array. References of HDF5 texts are resolved, sequences refused.
 pub fn to_arrow<'a>(
     hierarchy: &'a Hierarchy,
     data_type: &'a DataType,
     values: Values,
     count: usize,
 ) -> BoxFuture<'a, Result<ArrayRef>> {
+    to_arrow_within(Source { hierarchy, context: None }, data_type, values, count, 0)
+}
+
+/// [`to_arrow`] with sequences. `depth` counts the sequences around the elements.
+pub(super) fn to_arrow_within<'a>(
+    source: Source<'a>,
+    data_type: &'a DataType,
+    values: Values,
+    count: usize,
+    depth: usize,
+) -> BoxFuture<'a, Result<ArrayRef>> {
+    let hierarchy = source.hierarchy;
     async move {
         let buffer = match values {
+            Values::Text(texts) if *data_type == DataType::Binary => return binary_array(texts),
             Values::Text(texts) => return text_array(&texts),
             Values::Fixed(buffer) => buffer,
         };
@@ -105,22 +94,26 @@ pub fn to_arrow<'a>(
                 debug_assert_eq!(buffer.len(), count * HEAP_REFERENCE_SIZE);
                 text_array(&hierarchy.resolve_texts(&buffer).await?)?
             }
-            DataType::Struct { size, fields } => {
-                let mut columns = Vec::with_capacity(fields.len());
-                for field in fields {
-                    let item = field.data_type.item_size();
-                    let part = strided(&buffer, *size as usize, field.offset as usize, item, count)?;
-                    let array = to_arrow(hierarchy, &field.data_type, Values::Fixed(part), count).await?;
-                    columns.push((Arc::new(Field::new(&field.name, array.data_type().clone(), false)), array));
-                }
-                let (fields, arrays): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
-                struct_array(fields.into(), arrays, count)?
+            DataType::Binary => return Err(Error::internal("bytes of variable length came as elements")),
+            DataType::List { .. } => lists::lists(source, data_type, &buffer, depth).await?,
+            DataType::Reference => lists::paths(source, &buffer)?,
+            DataType::Enumeration { base, .. } => {
+                to_arrow_within(source, base, Values::Fixed(buffer), count, depth).await?
             }
+            DataType::Timestamp(step) => {
+                let (target, factor) = times::timestamp_type(*step);
+                times::times(&buffer, &target, factor)?
+            }
+            DataType::Duration(step) => {
+                let (target, factor) = times::duration_type(*step);
+                times::times(&buffer, &target, factor)?
+            }
+            DataType::Struct { .. } => compounds(source, data_type, &buffer, count, depth).await?,
             DataType::FixedArray { element, dimensions } => {
                 let size = list_size(dimensions)?;
                 let total = count.saturating_mul(size as usize);
-                let items = to_arrow(hierarchy, element, Values::Fixed(buffer), total).await?;
-                fixed_size_list(items, size, count)?
+                let items = to_arrow_within(source, element, Values::Fixed(buffer), total, depth).await?;
+                fixed_size_list_of(element_field("item", element)?, items, size, count)?
             }
             DataType::Opaque { .. } => {
                 let ArrowType::FixedSizeBinary(size) = arrow_type(data_type)? else {
@@ -136,6 +129,26 @@ pub fn to_arrow<'a>(
         })
     }
     .boxed()
+}
+
+/// Compounds, field by field.
+async fn compounds(
+    source: Source<'_>,
+    data_type: &DataType,
+    buffer: &MutableBuffer,
+    count: usize,
+    depth: usize,
+) -> Result<ArrayRef> {
+    let (DataType::Struct { size, fields }, ArrowType::Struct(named)) = (data_type, arrow_type(data_type)?) else {
+        return Err(Error::internal("a compound has another type"));
+    };
+    let mut arrays = Vec::with_capacity(fields.len());
+    for field in fields {
+        let item = field.data_type.item_size();
+        let part = strided(buffer, *size as usize, field.offset as usize, item, count)?;
+        arrays.push(to_arrow_within(source, &field.data_type, Values::Fixed(part), count, depth).await?);
+    }
+    struct_array(named, arrays, count)
 }
 
 /// A struct array, also of no fields.
@@ -154,8 +167,16 @@ pub fn struct_array(fields: Fields, arrays: Vec<ArrayRef>, count: usize) -> Resu
 /// # Errors
 /// `Internal` when there are not `count * size` items.
 pub fn fixed_size_list(items: ArrayRef, size: i32, count: usize) -> Result<ArrayRef> {
-    let field = Arc::new(Field::new("item", items.data_type().clone(), false));
-    let list = FixedSizeListArray::try_new_with_length(field, size, items, None, count).map_err(arrow_error)?;
+    fixed_size_list_of(Field::new("item", items.data_type().clone(), false), items, size, count)
+}
+
+/// `count` lists of `size` items each, which `item` describes.
+///
+/// # Errors
+/// `Internal` when there are not `count * size` items, or they are not of that field.
+pub(super) fn fixed_size_list_of(item: Field, items: ArrayRef, size: i32, count: usize) -> Result<ArrayRef> {
+    let list =
+        FixedSizeListArray::try_new_with_length(Arc::new(item), size, items, None, count).map_err(arrow_error)?;
     Ok(Arc::new(list))
 }
 
@@ -223,15 +244,24 @@ fn fixed_texts(
     text_array(&texts)
 }
 
+/// Bytes of variable length as a binary array.
+fn binary_array(bytes: TextBuffer) -> Result<ArrayRef> {
+    let offsets = OffsetBuffer::new(short_offsets(&bytes)?.into());
+    let array = BinaryArray::try_new(offsets, Buffer::from(bytes.bytes), None);
+    Ok(Arc::new(array.map_err(arrow_error)?))
+}
+
+fn short_offsets(texts: &TextBuffer) -> Result<Vec<i32>> {
+    let too_long = || Error::resource_exhausted("texts of one window are longer than 2 GiB");
+    texts.offsets.iter().map(|at| i32::try_from(*at).map_err(|_| too_long())).collect()
+}
+
 /// Texts as a string array.
 ///
 /// # Errors
 /// `DataLoss` when a text is not UTF-8, `ResourceExhausted` above 2 GiB.
 pub fn text_array(texts: &TextBuffer) -> Result<ArrayRef> {
-    let too_long = || Error::resource_exhausted("texts of one window are longer than 2 GiB");
-    let offsets: Vec<i32> =
-        texts.offsets.iter().map(|at| i32::try_from(*at).map_err(|_| too_long())).collect::<Result<_>>()?;
-    let offsets = OffsetBuffer::new(offsets.into());
+    let offsets = OffsetBuffer::new(short_offsets(texts)?.into());
     let array = StringArray::try_new(offsets, Buffer::from(texts.bytes.clone()), None);
     Ok(Arc::new(array.map_err(|error| Error::data_loss(format!("stored text is not UTF-8: {error}")))?))
 }

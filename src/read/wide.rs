@@ -4,7 +4,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, UInt64Array};
-use arrow::datatypes::{DataType as ArrowType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
 
@@ -33,7 +33,7 @@ impl WideAnswer {
     pub fn new(rows: Arc<dyn Windowed>, names: &[String]) -> Result<Self> {
         let schema = rows.schema();
         let item = match schema.fields().iter().map(|field| field.data_type()).collect::<Vec<_>>().as_slice() {
-            [ArrowType::FixedSizeList(item, size)] if *size as usize == names.len() => item.data_type().clone(),
+            [ArrowType::FixedSizeList(item, size)] if *size as usize == names.len() => item.as_ref().clone(),
             [ArrowType::FixedSizeList(_, size)] => {
                 return Err(Error::invalid(format!("layout 'wide' has {size} columns but {} names", names.len())));
             }
@@ -47,7 +47,7 @@ impl WideAnswer {
         if let Some(twice) = names.iter().find(|name| !seen.insert(name.as_str())) {
             return Err(Error::invalid(format!("layout 'wide' would have the column '{twice}' twice")));
         }
-        let fields: Vec<_> = names.iter().map(|name| Field::new(name, item.clone(), false)).collect();
+        let fields: Vec<_> = names.iter().map(|name| item.clone().with_name(name)).collect();
         Ok(Self { rows, schema: Arc::new(Schema::new(fields)) })
     }
 }
@@ -93,7 +93,9 @@ impl Windowed for WideAnswer {
     async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch> {
         let batch = self.rows.read(context, window).await?;
         let count = batch.num_rows();
-        let columns = columns_of(batch.column(0))?;
+        let lists = Arc::clone(batch.column(0));
+        let bytes = lists.get_array_memory_size() as u64;
+        let columns = context.compute(bytes, move || columns_of(&lists)).await?;
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         RecordBatch::try_new_with_options(self.schema(), columns, &options).map_err(arrow_error)
     }

@@ -6,6 +6,7 @@
 //! does not know formats.
 
 pub mod axis;
+mod category;
 mod float;
 pub mod numpy;
 pub mod predicate;

@@ -20,6 +20,7 @@ use datafusion::logical_expr::{Expr, ExprSchemable};
 use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::physical_expr::{PhysicalExpr, create_physical_expr};
 
+use super::category::{self, Condition};
 use super::{float, sql};
 use crate::error::{Error, Result};
 
@@ -33,6 +34,8 @@ pub struct Predicate {
     schema: Arc<DFSchema>,
     prunable: Vec<Expr>,
     columns: Vec<String>,
+    /// What is decided per category: a boolean column each for the rest.
+    by_category: Vec<(Condition, Arc<dyn PhysicalExpr>)>,
     needed: SchemaRef,
     compiled: Arc<dyn PhysicalExpr>,
 }
@@ -58,6 +61,13 @@ impl Predicate {
             .map(|condition| simplifier.simplify(simplifier.coerce(condition.clone(), &named)?))
             .collect::<Result<Vec<_>, _>>()
             .map_err(explain)?;
+        let (expression, conditions) = category::taken_out(expression, &named).map_err(explain)?;
+        let by_category = conditions.into_iter().map(|condition| decided(condition).map_err(explain));
+        let by_category = by_category.collect::<Result<Vec<_>>>()?;
+        let (plain, columns_of_table) = (schema, Arc::clone(&named));
+        let schema = with_conditions(&plain, &by_category);
+        let named = Arc::new(named_schema(&schema)?);
+        let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::clone(&named)).build());
         let expression = simplifier.coerce(expression, &named).map_err(explain)?;
         let found = expression.get_type(named.as_ref()).map_err(explain)?;
         if found != DataType::Boolean {
@@ -67,8 +77,12 @@ impl Predicate {
         let expression = simplifier.coerce(expression, &named).map_err(explain)?;
         let needed = needed_schema(&expression, &schema);
         let compiled = compile(&expression, &named_schema(&needed)?).map_err(explain)?;
-        let columns = needed.fields().iter().map(|field| field.name().clone()).collect();
-        Ok(Self { text: text.into(), schema: named, prunable, columns, needed, compiled })
+        let is_needed = |name: &String| {
+            let of_category = |(condition, _): &(Condition, _)| condition.column == *name;
+            needed.field_with_name(name).is_ok() || by_category.iter().any(of_category)
+        };
+        let columns = plain.fields().iter().map(|field| field.name().clone()).filter(is_needed).collect();
+        Ok(Self { text: text.into(), schema: columns_of_table, prunable, columns, by_category, needed, compiled })
     }
 
     /// The Substrait `ExtendedExpression` in `bytes` over the columns of `schema`.
@@ -93,7 +107,8 @@ impl Predicate {
     /// fails); `Internal` when `batch` lacks a column.
     pub fn evaluate(&self, batch: &RecordBatch) -> Result<BooleanArray> {
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        let columns = self.needed.fields().iter().map(|field| column_of(batch, field.name())).collect::<Result<_>>()?;
+        let columns =
+            self.needed.fields().iter().map(|field| self.column(batch, field.name())).collect::<Result<_>>()?;
         let needed = RecordBatch::try_new_with_options(Arc::clone(&self.needed), columns, &options)
             .map_err(|error| Error::internal("rows differ from the filter's schema").with_source(error))?;
         let mut met = BooleanBufferBuilder::new(needed.num_rows());
@@ -104,14 +119,29 @@ impl Predicate {
         Ok(BooleanArray::new(met.finish(), None))
     }
 
-    fn evaluate_some(&self, rows: &RecordBatch) -> Result<BooleanBuffer> {
-        let values = self
-            .compiled
+    /// A column of the table, or the answers of a condition on one.
+    fn column(&self, batch: &RecordBatch, name: &str) -> Result<ArrayRef> {
+        match self.by_category.iter().find(|(condition, _)| condition.place == name) {
+            None => column_of(batch, name),
+            Some((condition, compiled)) => {
+                let codes = column_of(batch, &condition.column)?;
+                let decide = |categories: &RecordBatch| self.booleans(compiled, categories);
+                Ok(Arc::new(category::by_code(condition, &codes, decide)?))
+            }
+        }
+    }
+
+    fn booleans(&self, compiled: &Arc<dyn PhysicalExpr>, rows: &RecordBatch) -> Result<BooleanArray> {
+        let values = compiled
             .evaluate(rows)
             .and_then(|value| value.into_array(rows.num_rows()))
             .map_err(|error| sql::explain(error, &self.text, &self.schema))?;
-        let met = values.as_boolean_opt().ok_or_else(|| Error::internal("filter gave no booleans"))?;
-        Ok(if met.null_count() == 0 { met.values().clone() } else { prep_null_mask_filter(met).values().clone() })
+        values.as_boolean_opt().cloned().ok_or_else(|| Error::internal("filter gave no booleans"))
+    }
+
+    fn evaluate_some(&self, rows: &RecordBatch) -> Result<BooleanBuffer> {
+        let met = self.booleans(&self.compiled, rows)?;
+        Ok(if met.null_count() == 0 { met.values().clone() } else { prep_null_mask_filter(&met).values().clone() })
     }
 
     /// Conditions that every row of the answer meets and that cannot fail, by which rows may be left out
@@ -127,6 +157,21 @@ impl Predicate {
 
 fn compile(expression: &Expr, schema: &DFSchema) -> datafusion::common::Result<Arc<dyn PhysicalExpr>> {
     create_physical_expr(expression, schema, &ExecutionProps::new(), &PhysicalPlanningContext::default())
+}
+
+/// A condition compiled for the values of its categories.
+fn decided(condition: Condition) -> datafusion::common::Result<(Condition, Arc<dyn PhysicalExpr>)> {
+    let schema = Arc::new(DFSchema::try_from(Arc::clone(&condition.schema))?);
+    let simplifier = ExprSimplifier::new(SimplifyContext::builder().with_schema(Arc::clone(&schema)).build());
+    let expression = simplifier.coerce(condition.expression.clone(), &schema)?;
+    let compiled = compile(&expression, &schema)?;
+    Ok((condition, compiled))
+}
+
+/// The table's columns, and those that stand for conditions.
+fn with_conditions(schema: &SchemaRef, conditions: &[(Condition, Arc<dyn PhysicalExpr>)]) -> SchemaRef {
+    let conditions = conditions.iter().map(|(condition, _)| Arc::new(condition.field()));
+    Arc::new(Schema::new(schema.fields().iter().map(Arc::clone).chain(conditions).collect::<Vec<_>>()))
 }
 
 /// The schema under names that must be unique.

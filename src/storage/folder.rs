@@ -55,6 +55,16 @@ impl FolderReader for Folder {
         let files = list_below(self.store.as_ref(), &start, &self.path, &self.url, limit).await?;
         Ok(files.into_iter().map(|file| file.path).filter(|path| path.starts_with(prefix)).collect())
     }
+
+    async fn folders(&self, path: &str) -> Result<Vec<String>> {
+        let location = below(&self.path, path)?;
+        let found = self.store.list_with_delimiter(Some(&location)).await;
+        let found = found.map_err(|error| error_of(error, &format!("{}/{path}", self.url)))?;
+        let mut names: Vec<String> =
+            found.common_prefixes.iter().filter_map(|folder| folder.filename().map(str::to_owned)).collect();
+        names.sort();
+        Ok(names)
+    }
 }
 
 impl Folder {

@@ -136,6 +136,32 @@ pub fn join_url(url: &str, path: &str) -> Result<String> {
     joined.to_url()
 }
 
+/// The URL of what the object at `url` calls `name`: a path relative to its folder. `.` and `..` mean what
+/// they mean in a path; whether the result may be read is for the storage roots to say.
+///
+/// # Errors
+/// `PermissionDenied` for an absolute path, one that leads above the bucket or file system, and parts that
+/// other readers could take for separators.
+pub(crate) fn sibling_url(url: &str, name: &str) -> Result<String> {
+    let mut sibling = StorageUrl::parse(url)?;
+    sibling.components.pop();
+    if name.is_empty() || name.starts_with('/') {
+        return Err(Error::permission_denied(format!(
+            "the name {name:?} is refused: expected a path relative to the folder of {}",
+            redact(url)
+        )));
+    }
+    for part in name.split('/').filter(|part| !matches!(*part, "" | ".")) {
+        if part != ".." {
+            check_component(part, name)?;
+            sibling.components.push(part.to_owned());
+        } else if sibling.components.pop().is_none() {
+            return Err(Error::permission_denied(format!("the name {name:?} leads above {}", redact(url))));
+        }
+    }
+    sibling.to_url()
+}
+
 /// Refuses a part that is empty, relative, or holds what some reader would take for a separator, also
 /// when percent-encoded (once or several times).
 pub(crate) fn check_component(component: &str, whole: &str) -> Result<()> {

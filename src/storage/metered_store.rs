@@ -17,6 +17,7 @@ use object_store::{
 };
 
 use super::failure::StoreFailure;
+use super::pace::Pace;
 use super::requests::{Listing, Requests};
 use crate::error::Kind;
 use crate::model::coalesce::{Coalesced, coalesce};
@@ -33,6 +34,11 @@ pub struct MeteredStore {
 impl MeteredStore {
     pub(crate) fn new(requests: Requests) -> Self {
         Self { requests: Arc::new(requests) }
+    }
+
+    /// How fast the store answers.
+    pub(crate) fn pace(&self) -> Pace {
+        self.requests.pace.pace()
     }
 
     /// Children of a local folder that lies, with all its files, inside the root.

@@ -8,8 +8,12 @@
 //!        (allow-list)           │                              │ If-Match      │ block cache
 //!                               └───────── MeteredStore: permits, retries, resumed bodies, counters
 //! ```
+//!
+//! Three kinds of folders look the same to the formats: objects below a URL, those that a listing pinned,
+//! and the entries of a zip archive (`zip`), which is one pinned object.
 
 mod block_cache;
+mod disk_cache;
 mod exact;
 mod failure;
 mod folder;
@@ -18,6 +22,7 @@ mod location;
 mod meter;
 mod metered_store;
 mod options;
+mod pace;
 mod pin;
 mod pinned_folder;
 mod pinned_object;
@@ -27,16 +32,22 @@ mod requests;
 mod resumed_body;
 mod retry;
 mod s3;
+mod siblings;
 mod storages;
 mod watch;
+mod zip;
 
+pub use disk_cache::DiskCounts;
 pub use failure::{error_of, find_error};
 pub use location::{absolute_url, join_url};
 pub use meter::{Meter, MeterSnapshot};
 pub use metered_store::MeteredStore;
 pub use options::{RetryPolicy, StorageOptions};
+pub use pace::Pace;
 pub use pinned_store::PinnedStore;
+pub use siblings::StoredSiblings;
 pub use storages::{ListedFile, Location, StorageKind, StorageRoot, Storages};
+pub use zip::{MAX_DIRECTORY_BYTES, MAX_ENTRIES, MAX_INFLATED_BYTES, MAX_KEPT_INFLATED_BYTES};
 
 #[cfg(test)]
 mod tests;

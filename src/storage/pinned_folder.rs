@@ -28,6 +28,10 @@ impl FolderReader for PinnedFolder {
         self.objects.get(path).map_or(Known::Absent, |object| Known::Size(object.identity.size))
     }
 
+    fn is_pinned(&self) -> bool {
+        true
+    }
+
     async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Bytes>> {
         let Some(object) = self.objects.get(path) else { return Ok(None) };
         let range = range.unwrap_or(0..object.identity.size);

@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -80,6 +81,11 @@ pub trait FolderReader: Debug + Send + Sync {
         Known::Nothing
     }
 
+    /// Whether every object is read in the version that a listing found.
+    fn is_pinned(&self) -> bool {
+        false
+    }
+
     /// The object at `path` below the root, or the given range of it; `None` when there is no such
     /// object. A store error is never taken for a missing object.
     ///
@@ -100,4 +106,30 @@ pub trait FolderReader: Debug + Send + Sync {
     /// # Errors
     /// As [`FolderReader::read`].
     async fn list(&self, prefix: &str) -> Result<Vec<String>>;
+
+    /// Names of the folders directly below the folder at `path`, in byte order. What lies in them is not
+    /// listed, where the store can tell folders without that.
+    ///
+    /// # Errors
+    /// As [`FolderReader::read`].
+    async fn folders(&self, path: &str) -> Result<Vec<String>> {
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let below = self.list(&prefix).await?;
+        let first = |path: &String| Some(path.strip_prefix(&prefix)?.split_once('/')?.0.to_owned());
+        let mut names: Vec<String> = below.iter().filter_map(first).collect();
+        names.dedup();
+        Ok(names)
+    }
+}
+
+/// Opens objects by the names that another object gives them.
+#[async_trait]
+pub trait Siblings: Debug + Send + Sync {
+    /// A reader of the object called `name`, a path relative to the folder of the object that names it,
+    /// pinned to the version that is there now; `None` when there is no such object.
+    ///
+    /// # Errors
+    /// `PermissionDenied` for an absolute path and for one that leads out of all storage roots,
+    /// `Unavailable` when the store fails after retries.
+    async fn open(&self, name: &str) -> Result<Option<Arc<dyn RangeReader>>>;
 }

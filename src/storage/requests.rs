@@ -5,6 +5,7 @@
 use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures::stream::BoxStream;
 use futures::{StreamExt, TryStreamExt};
@@ -20,6 +21,7 @@ use super::failure::{StoreFailure, classify};
 use super::local_guard::LocalGuard;
 use super::meter::Meter;
 use super::options::StorageOptions;
+use super::pace::PaceMeter;
 use super::resumed_body::ResumedBody;
 use super::retry::Attempts;
 use super::watch::OutcomeSlot;
@@ -33,6 +35,8 @@ pub(crate) struct Requests {
     /// Where the store is a local folder.
     pub(crate) guard: Option<LocalGuard>,
     pub(crate) meter: Arc<Meter>,
+    /// How fast this store answers.
+    pub(crate) pace: Arc<PaceMeter>,
     pub(crate) permits: Arc<Semaphore>,
     pub(crate) options: Arc<StorageOptions>,
 }
@@ -165,8 +169,15 @@ impl Requests {
     async fn get_once(&self, location: &Path, mut options: GetOptions) -> Result<GetResult, StoreFailure> {
         let slot = OutcomeSlot::default();
         options.extensions.insert(slot.clone());
+        let (is_read, began) = (!options.head, Instant::now());
         match timeout(self.options.request_timeout, self.store.get_opts(location, options)).await {
-            Ok(answer) => answer.map_err(|error| classify(&error, slot.get())),
+            Ok(Ok(answer)) => {
+                if is_read {
+                    self.pace.answered(began.elapsed());
+                }
+                Ok(answer)
+            }
+            Ok(Err(error)) => Err(classify(&error, slot.get())),
             Err(_) => Err(self.no_answer()),
         }
     }

@@ -13,6 +13,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::failure::StoreFailure;
+use super::pace::BodyWatch;
 use super::requests::Requests;
 use super::retry::Attempts;
 use crate::error::Kind;
@@ -28,6 +29,8 @@ pub(crate) struct ResumedBody {
     etag: Option<String>,
     version: Option<String>,
     attempts: Attempts,
+    /// How fast it comes; none once it was broken off.
+    watch: Option<BodyWatch>,
     /// Freed when the body has ended or is dropped.
     _permit: OwnedSemaphorePermit,
 }
@@ -41,6 +44,7 @@ impl ResumedBody {
         attempts: Attempts,
         permit: OwnedSemaphorePermit,
     ) -> Self {
+        let watch = Some(requests.pace.body(rest.end.saturating_sub(rest.start)));
         Self {
             requests,
             location: meta.location.clone(),
@@ -48,6 +52,7 @@ impl ResumedBody {
             etag: meta.e_tag.clone(),
             version: options.version.clone(),
             attempts,
+            watch,
             _permit: permit,
         }
     }
@@ -92,6 +97,11 @@ impl ResumedBody {
         self.rest.start += length;
         self.requests.meter.count_bytes(length);
         self.attempts.progressed();
+        if self.rest.is_empty()
+            && let Some(watch) = self.watch.take()
+        {
+            watch.came();
+        }
         Ok(bytes)
     }
 
@@ -99,6 +109,7 @@ impl ResumedBody {
     async fn resume(&mut self, mut failure: StoreFailure) -> Result<Body, StoreFailure> {
         // Without a version to hold on to, the rest could be that of another object.
         failure.retry = self.etag.is_some();
+        self.watch = None;
         let pause = self.attempts.pause_after(failure)?;
         self.requests.wait(pause).await;
         let options = GetOptions {

@@ -11,6 +11,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::sync::Semaphore;
 
 use super::block_cache::BlockCache;
+use super::disk_cache::{DiskCache, DiskCounts};
 use super::failure::error_of;
 use super::folder::Folder;
 use super::local_guard::LocalGuard;
@@ -18,12 +19,16 @@ use super::location::{StorageUrl, absolute_url, join_url, joined, redact};
 use super::meter::Meter;
 use super::metered_store::MeteredStore;
 use super::options::StorageOptions;
+use super::pace::{Pace, PaceMeter};
 use super::pinned_folder::PinnedFolder;
 use super::pinned_object::PinnedObject;
 use super::reader::{FolderReader, ObjectIdentity, RangeReader};
 use super::requests::Requests;
 use super::s3;
+use super::zip::ZipFolder;
 use crate::error::{Error, Result};
+use crate::model::index_store::IndexStore;
+use crate::model::shared_cache::CacheCounts;
 
 /// All roots that may be read, and what their readers share: permits, cache, meter.
 pub struct Storages {
@@ -32,6 +37,7 @@ pub struct Storages {
     permits: Arc<Semaphore>,
     meter: Arc<Meter>,
     cache: Arc<BlockCache>,
+    disk: Option<Arc<DiskCache>>,
 }
 
 #[derive(Default)]
@@ -86,6 +92,8 @@ pub struct Location {
     pub path: Path,
     /// The one spelling of its URL, without secrets.
     pub url: String,
+    /// What kind of storage the root is.
+    pub kind: StorageKind,
 }
 
 /// One object of a listing.
@@ -113,9 +121,28 @@ impl Storages {
             permits: Arc::new(Semaphore::new(options.requests_in_flight.clamp(1, Semaphore::MAX_PERMITS))),
             meter: Arc::new(Meter::default()),
             cache: Arc::new(BlockCache::new(options.cache_bytes)),
+            disk: None,
             roots: RwLock::new(Roots::default()),
             options: Arc::new(options),
         }
+    }
+
+    /// Keeps what is read of objects that are not local in the folder `path`, at most `bytes` bytes.
+    ///
+    /// # Errors
+    /// `Unavailable` when the folder cannot be made or listed.
+    pub fn with_disk_cache(self, path: &std::path::Path, bytes: u64) -> Result<Self> {
+        Ok(Self { disk: Some(Arc::new(DiskCache::open(path, bytes)?)), ..self })
+    }
+
+    /// What the disk cache has done, when there is one.
+    pub fn disk_counts(&self) -> Option<DiskCounts> {
+        self.disk.as_ref().map(|disk| disk.counts())
+    }
+
+    /// A local file is as near as the cache.
+    fn disk_for(&self, kind: StorageKind) -> Option<Arc<DiskCache>> {
+        self.disk.as_ref().filter(|_| kind != StorageKind::Local).map(Arc::clone)
     }
 
     /// Allows everything below `root_url`: `s3://bucket[/prefix]`, `file:///folder` or a local path.
@@ -173,7 +200,21 @@ impl Storages {
 
     /// Bytes that the block cache holds now, bookkeeping included.
     pub fn cached_bytes(&self) -> u64 {
-        self.cache.bytes()
+        self.cache.counts().bytes
+    }
+
+    /// What the block cache has done.
+    pub fn cache_counts(&self) -> CacheCounts {
+        self.cache.counts()
+    }
+
+    /// How fast the store of `url` answers; the usual pace for a URL that no root holds.
+    pub fn pace(&self, url: &str) -> Pace {
+        let Ok(parsed) = StorageUrl::parse(url) else { return Pace::default() };
+        let roots = self.roots.read().unwrap_or_else(PoisonError::into_inner);
+        let holding = roots.list.iter().filter(|root| parsed.below(&root.parsed).is_some());
+        let longest = holding.max_by_key(|root| root.parsed.components.len());
+        longest.map(|root| root.store.pace()).unwrap_or_default()
     }
 
     /// Where `url` lies: in the longest root that holds it.
@@ -197,6 +238,7 @@ impl Storages {
             store: Arc::clone(&root.store) as Arc<dyn ObjectStore>,
             path: joined(&Path::ROOT, below)?,
             url: parsed.to_url()?,
+            kind: root.public.kind,
         })
     }
 
@@ -262,12 +304,13 @@ impl Storages {
     /// # Errors
     /// As [`Self::resolve`].
     pub async fn open(&self, identity: ObjectIdentity) -> Result<Arc<dyn RangeReader>> {
-        let Location { store, path, .. } = self.resolve(&identity.url)?;
+        let Location { store, path, kind, .. } = self.resolve(&identity.url)?;
         Ok(Arc::new(PinnedObject {
             identity: Arc::new(identity),
             store,
             path,
             cache: Arc::clone(&self.cache),
+            disk: self.disk_for(kind),
             options: Arc::clone(&self.options),
         }))
     }
@@ -289,13 +332,31 @@ impl Storages {
         let Location { url, .. } = self.resolve(url)?;
         let mut objects = HashMap::with_capacity(files.len());
         for file in files {
-            let Location { store, path, url, .. } = self.resolve(&join_url(&url, &file.path)?)?;
+            let Location { store, path, url, kind, .. } = self.resolve(&join_url(&url, &file.path)?)?;
             let identity = ObjectIdentity { url, etag: file.etag.clone(), version: None, size: file.size };
             let (cache, options) = (Arc::clone(&self.cache), Arc::clone(&self.options));
-            let object = PinnedObject { identity: Arc::new(identity), store, path, cache, options };
+            let disk = self.disk_for(kind);
+            let object = PinnedObject { identity: Arc::new(identity), store, path, cache, disk, options };
             objects.insert(file.path.clone(), object);
         }
         Ok(Arc::new(PinnedFolder { url, objects }))
+    }
+
+    /// A reader of the entries of one version of a zip archive: of the folder in it that holds one of
+    /// `markers`. Its directory is kept in `indexes`.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`]; `DataLoss`, `Unimplemented` or `ResourceExhausted` for an archive that is
+    /// damaged, of a kind that is not supported or above a limit; `NotFound` when no folder in it holds a
+    /// marker, `InvalidArgument` when several do; and the errors of reading.
+    pub async fn zip_folder(
+        &self,
+        identity: ObjectIdentity,
+        indexes: &dyn IndexStore,
+        markers: &[&str],
+    ) -> Result<Arc<dyn FolderReader>> {
+        let reader = self.open(identity).await?;
+        Ok(Arc::new(ZipFolder::open(reader, indexes, markers).await?))
     }
 
     fn connect(&self, parsed: &StorageUrl, url: &str, options: &BTreeMap<String, String>) -> Result<MeteredStore> {
@@ -324,6 +385,7 @@ impl Storages {
             pages: None,
             guard: None,
             meter: Arc::clone(&self.meter),
+            pace: Arc::new(PaceMeter::default()),
             permits: Arc::clone(&self.permits),
             options: Arc::clone(&self.options),
         }

@@ -24,7 +24,7 @@ pub(super) struct MessageShape {
 
 pub(super) static SLICE_REQUEST: MessageShape = MessageShape {
     name: "SliceRequest",
-    last: 23,
+    last: 24,
     unused: &[15],
     oneof: &[1, 2, 3, 4],
     messages: &[(7, &SELECTOR), (8, &SELECTOR), (9, &AXIS), (11, &STRING_LIST)],

@@ -2,7 +2,7 @@
 
 use super::wire;
 use crate::error::{Error, Result};
-use crate::model::request::{Layout, Partitioning, Selector, SliceRequest, Source};
+use crate::model::request::{Join, Layout, Partitioning, Selector, SliceRequest, Source};
 
 /// The request that `message` is.
 ///
@@ -11,6 +11,7 @@ use crate::model::request::{Layout, Partitioning, Selector, SliceRequest, Source
 pub(super) fn request_from_wire(message: wire::SliceRequest) -> Result<SliceRequest> {
     let layout = layout_from_wire(message.layout)?;
     let partitioning = partitioning_from_wire(message.partitioning)?;
+    let join = join_from_wire(message.join)?;
     if message.r#where.is_some() && message.filter.is_some() {
         return Err(Error::invalid("'where' and 'filter' are both given, expected one of them"));
     }
@@ -33,6 +34,7 @@ pub(super) fn request_from_wire(message: wire::SliceRequest) -> Result<SliceRequ
         limit: message.limit,
         offset: message.offset,
         partitioning,
+        join,
         with_obs: message.with_obs,
         with_index: message.with_index,
         layout,
@@ -141,5 +143,14 @@ fn partitioning_from_wire(number: i32) -> Result<Partitioning> {
         Ok(wire::Partitioning::None) => Ok(Partitioning::None),
         Ok(wire::Partitioning::Hive) => Ok(Partitioning::Hive),
         Err(_) => Err(Error::invalid(format!("'partitioning' is {number}, expected 0 or 1"))),
+    }
+}
+
+fn join_from_wire(number: i32) -> Result<Option<Join>> {
+    match wire::Join::try_from(number) {
+        Ok(wire::Join::Unspecified) => Ok(None),
+        Ok(wire::Join::Inner) => Ok(Some(Join::Inner)),
+        Ok(wire::Join::Outer) => Ok(Some(Join::Outer)),
+        Err(_) => Err(Error::invalid(format!("'join' is {number}, expected 0 to 2"))),
     }
 }

@@ -6,7 +6,7 @@ use prost::Message;
 use super::*;
 use crate::error::{Error, Kind, Result};
 use crate::model::artifact::Pin;
-use crate::model::request::{Layout, Partitioning, Selector, SliceRequest, Source};
+use crate::model::request::{Join, Layout, Partitioning, Selector, SliceRequest, Source};
 
 fn keyed(key: &str) -> SliceRequest {
     SliceRequest { source: Source::Key { key: key.into(), version: None }, ..SliceRequest::default() }
@@ -98,6 +98,10 @@ fn json_scalars_take_both_spellings() {
         let expected = SliceRequest { partitioning: Partitioning::Hive, ..keyed("k") };
         check(&format!(r#"{{"key":"k","partitioning":{json}}}"#), expected);
     }
+    for json in [r#""outer""#, r#""JOIN_OUTER""#, "2"] {
+        let expected = SliceRequest { join: Some(Join::Outer), ..keyed("k") };
+        check(&format!(r#"{{"key":"k","join":{json}}}"#), expected);
+    }
     check(r#"{"key":"k","columns":[]}"#, SliceRequest { columns: Some(vec![]), ..keyed("k") });
 }
 
@@ -164,7 +168,8 @@ fn protobuf_is_strict() {
     let request = encode_request(&keyed("k"));
     let with = |extra: &[u8]| [request.as_slice(), extra].concat();
     invalid(&with(&[0x7a, 0]), &["no field number 15"]);
-    invalid(&with(&[0xc0, 0x01, 1]), &["no field number 24"]);
+    invalid(&with(&[0xc8, 0x01, 1]), &["no field number 25"]);
+    invalid(&with(&[0xc0, 0x01, 3]), &["'join' is 3"]);
     invalid(&with(&[0x3a, 2, 0x42, 0]), &["Selector", "no field number 8"]);
     invalid(&with(&[0x12, 1, b'u']), &["SliceRequest", "several"]);
     invalid(&with(&[0x3a, 4, 0x08, 1, 0x38, 2]), &["Selector", "several"]);
@@ -200,7 +205,7 @@ fn paths() {
 fn the_requests_of_the_documentation_are_read() {
     let blocks = include_str!("../../docs/wire.md").split("```json request\n").skip(1);
     let requests: Vec<_> = blocks.map(|block| decode(block.split("```").next().unwrap()).unwrap()).collect();
-    assert_eq!(requests.len(), 4);
+    assert_eq!(requests.len(), 5);
     assert_eq!((requests[0].obs.len(), requests[0].var.len()), (1, 1));
     assert_eq!(requests[1].axes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 0]);
 }
@@ -257,6 +262,7 @@ prop_compose! {
         (limit, offset) in any::<(Option<u64>, Option<u64>)>(),
         with_obs in any::<Vec<String>>(),
         (with_index, squeeze, hive) in any::<(bool, bool, bool)>(),
+        join in prop::sample::select(vec![None, Some(Join::Inner), Some(Join::Outer)]),
         layout in prop::sample::select(vec![
             Layout::Auto, Layout::Rows, Layout::Wide, Layout::Sparse, Layout::Dense, Layout::Coo,
         ]),
@@ -271,7 +277,7 @@ prop_compose! {
         let partitioning = if hive { Partitioning::Hive } else { Partitioning::None };
         SliceRequest {
             source, node, obs, var, axes, numpy_slice, columns, filter, substrait_filter, limit, offset, partitioning,
-            with_obs, with_index, layout, squeeze, max_batch_bytes, max_batch_rows,
+            with_obs, with_index, layout, squeeze, max_batch_bytes, max_batch_rows, join,
         }
     }
 }

@@ -3,7 +3,7 @@
 use prost::Message;
 
 use super::wire;
-use crate::model::request::{Layout, Partitioning, Selector, SliceRequest, Source};
+use crate::model::request::{Join, Layout, Partitioning, Selector, SliceRequest, Source};
 
 /// The protobuf bytes of a request; [`super::decode_command`] reads them back to the same request.
 pub fn encode_request(request: &SliceRequest) -> Vec<u8> {
@@ -46,6 +46,12 @@ pub(super) fn request_to_wire(request: &SliceRequest) -> wire::SliceRequest {
         squeeze: request.squeeze,
         max_batch_bytes: request.max_batch_bytes,
         max_batch_rows: request.max_batch_rows,
+        join: match request.join {
+            None => wire::Join::Unspecified,
+            Some(Join::Inner) => wire::Join::Inner,
+            Some(Join::Outer) => wire::Join::Outer,
+        }
+        .into(),
     }
 }
 

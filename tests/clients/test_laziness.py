@@ -227,10 +227,12 @@ def test_a_server_that_has_no_index_reads_each_once(sharded):
 
 def test_all_of_a_sharded_array(sharded):
     same_array(decode.array(sharded.client.direct({"key": SHARDED, "node": "values"})), sharded.values)
+# Without a cache of decoded chunks, which would serve the later passes.
 NARROW = """
 [limits]
 memory_budget = "16 MiB"
 stream_memory = "1 MiB"
+chunk_cache_bytes = 0
 """
 
 

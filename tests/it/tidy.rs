@@ -24,10 +24,11 @@ const EDGES: [(&str, &[&str]); 16] = [
 ];
 
 /// Libraries that only one module may name, so that they can be replaced.
-const OWNED: [(&str, &[&str]); 6] = [
+const OWNED: [(&str, &[&str]); 7] = [
     ("tonic", &["src/flight", "src/server.rs", "src/cli"]),
     ("arrow_flight", &["src/flight", "src/cli"]),
     ("hdf5_reader", &["src/format/hdf5/parser"]),
+    ("hdf5_worker", &["src/format/hdf5/library", "src/format/hdf5/outside.rs", "src/cli"]),
     ("zarrs", &["src/format/zarr"]),
     ("datafusion", &["src/select", "src/table"]),
     ("rusqlite", &["src/registry"]),

@@ -56,7 +56,7 @@ pub fn frame(tree: &Tree, path: &str) -> Result<Frame> {
 fn column(tree: &Tree, path: &str) -> Result<Column> {
     match meaning(tree, path)? {
         Meaning::Column(column) => Ok(column),
-        Meaning::Sparse(_) | Meaning::Frame(_) | Meaning::Group => {
+        Meaning::Sparse(_) | Meaning::Awkward(_) | Meaning::Frame(_) | Meaning::Group => {
             Err(Error::unimplemented(format!("column '{path}' is no array and no known encoding of a column")))
         }
     }

@@ -1,10 +1,25 @@
 //! What a node means, by its encoding.
 
+use super::awkward::{self, Awkward};
 use super::frame::{self, Frame};
 use super::legacy;
 use crate::error::{Error, Result};
 use crate::model::data_type::DataType;
 use crate::model::tree::{ArrayNode, Node, Tree, join, normalise};
+
+/// Encodings of arrays whose elements are their meaning; the codes of a categorical of anndata 0.7 are
+/// known by their attribute `categories`.
+const ARRAY_ENCODINGS: [(&str, &str); 9] = [
+    ("", ""),
+    ("array", "0.2.0"),
+    ("bytes", "0.2.0"),
+    ("categorical", "0.1.0"),
+    ("null", "0.1.0"),
+    ("numeric-scalar", "0.2.0"),
+    ("rec-array", "0.2.0"),
+    ("string", "0.2.0"),
+    ("string-array", "0.2.0"),
+];
 
 /// What a node of a tree means.
 #[derive(Clone, Debug, PartialEq)]
@@ -13,6 +28,8 @@ pub enum Meaning {
     Column(Column),
     /// A compressed sparse matrix.
     Sparse(Sparse),
+    /// An awkward array: lists, records and options in flat buffers.
+    Awkward(Awkward),
     /// A table with an index.
     Frame(Frame),
     /// A group without a meaning of its own (a mapping, `uns`, a generic group).
@@ -25,6 +42,11 @@ pub enum Column {
     /// A whole array.
     Array {
         /// Path of the array.
+        path: String,
+    },
+    /// A matrix that is stored with its axes swapped.
+    Transposed {
+        /// Path of the matrix.
         path: String,
     },
     /// One field of a compound array.
@@ -84,7 +106,7 @@ impl Column {
     /// The array that is read first, whose first axis gives the number of rows.
     pub fn main_path(&self) -> &str {
         match self {
-            Self::Array { path } | Self::Field { path, .. } => path,
+            Self::Array { path } | Self::Transposed { path } | Self::Field { path, .. } => path,
             Self::Categorical { codes, .. } => codes.main_path(),
             Self::Nullable { values, .. } => values,
         }
@@ -96,10 +118,25 @@ impl Column {
     /// As [`Tree::array`].
     pub fn shape(&self, tree: &Tree) -> Result<Vec<u64>> {
         let mut shape = tree.array(self.main_path())?.shape.clone();
+        if let Self::Transposed { .. } = self {
+            shape.reverse();
+        }
         if let Self::Field { .. } = self
             && let DataType::FixedArray { dimensions, .. } = self.stored_type(tree)?
         {
             shape.extend(dimensions);
+        }
+        Ok(shape)
+    }
+
+    /// Elements of one stored chunk along each dimension of [`Column::shape`] that is stored as one.
+    ///
+    /// # Errors
+    /// As [`Tree::array`].
+    pub fn chunk_shape(&self, tree: &Tree) -> Result<Vec<u64>> {
+        let mut shape = tree.array(self.main_path())?.chunk_shape.clone();
+        if let Self::Transposed { .. } = self {
+            shape.reverse();
         }
         Ok(shape)
     }
@@ -113,7 +150,7 @@ impl Column {
         match self {
             Self::Field { path, field } => field_of(array, path, field),
             Self::Categorical { codes, .. } => codes.stored_type(tree),
-            Self::Array { .. } | Self::Nullable { .. } => Ok(array.data_type.clone()),
+            Self::Array { .. } | Self::Transposed { .. } | Self::Nullable { .. } => Ok(array.data_type.clone()),
         }
     }
 }
@@ -137,11 +174,32 @@ fn field_of(array: &ArrayNode, path: &str, field: &str) -> Result<DataType> {
 pub fn meaning(tree: &Tree, path: &str) -> Result<Meaning> {
     let path = legacy::alias(tree, &normalise(path));
     match tree.get(&path) {
-        Some(Node::Array(array)) => Ok(array_meaning(tree, &path, array)),
+        Some(Node::Array(array)) => {
+            check_array_encoding(&path, array)?;
+            Ok(array_meaning(tree, &path, array))
+        }
         Some(Node::Group { .. }) => group_meaning(tree, &path),
         Some(Node::Unreadable { reason }) => Err(Error::unimplemented(format!("node '{path}': {reason}"))),
         None => parent_meaning(tree, &path),
     }
+}
+
+/// Refuses an array whose encoding says that it is more than its elements; other writers' attributes of
+/// that name are none of anndata's and have no version.
+fn check_array_encoding(path: &str, array: &ArrayNode) -> Result<()> {
+    let text = |name: &str| array.attributes.get(name).and_then(|value| value.as_str());
+    match (text("encoding-type"), text("encoding-version")) {
+        (Some(encoding), Some(version)) if !ARRAY_ENCODINGS.contains(&(encoding, version)) => {
+            Err(unknown_encoding(path, encoding, version))
+        }
+        _ => Ok(()),
+    }
+}
+
+fn unknown_encoding(path: &str, encoding: &str, version: &str) -> Error {
+    Error::unimplemented(format!(
+        "node '{path}' has encoding-type '{encoding}' version '{version}', which is not supported"
+    ))
 }
 
 /// A node that is not in the tree may be a field of a compound array, or a column of a frame.
@@ -177,10 +235,11 @@ fn group_meaning(tree: &Tree, path: &str) -> Result<Meaning> {
     let Some(encoding) = tree.text_attribute(path, "encoding-type") else { return Ok(Meaning::Group) };
     let version = tree.text_attribute(path, "encoding-version").unwrap_or("");
     match (encoding, version) {
-        ("anndata" | "raw" | "dict", "0.1.0") => Ok(Meaning::Group),
+        ("anndata" | "raw" | "dict" | "MuData", "0.1.0") => Ok(Meaning::Group),
         ("", "") => Ok(Meaning::Group),
         ("csr_matrix", "0.1.0") => sparse(tree, path, 0).map(Meaning::Sparse),
         ("csc_matrix", "0.1.0") => sparse(tree, path, 1).map(Meaning::Sparse),
+        ("awkward-array", "0.1.0") => awkward::awkward(tree, path).map(Meaning::Awkward),
         ("dataframe", "0.1.0" | "0.2.0") => frame::frame(tree, path).map(Meaning::Frame),
         ("categorical", "0.2.0") => categorical(tree, path).map(Meaning::Column),
         ("nullable-integer" | "nullable-boolean" | "nullable-string-array", "0.1.0") => {
@@ -189,9 +248,7 @@ fn group_meaning(tree: &Tree, path: &str) -> Result<Meaning> {
             tree.array(&mask)?;
             Ok(Meaning::Column(Column::Nullable { values, mask }))
         }
-        _ => Err(Error::unimplemented(format!(
-            "node '{path}' has encoding-type '{encoding}' version '{version}', which is not supported"
-        ))),
+        _ => Err(unknown_encoding(path, encoding, version)),
     }
 }
 
@@ -230,7 +287,12 @@ pub(super) fn sparse(tree: &Tree, path: &str, major: usize) -> Result<Sparse> {
     let Some([Some(rows), Some(columns)]) = shape.as_deref() else {
         return Err(Error::data_loss(format!("sparse matrix '{path}': expected an attribute shape of two lengths")));
     };
-    let sparse = Sparse { path: path.to_owned(), major, shape: [*rows, *columns] };
+    checked(tree, Sparse { path: path.to_owned(), major, shape: [*rows, *columns] })
+}
+
+/// `sparse`, when its parts fit its shape and each other.
+pub(super) fn checked(tree: &Tree, sparse: Sparse) -> Result<Sparse> {
+    let (path, major) = (&sparse.path, sparse.major);
     let length = |path: &str| -> Result<u64> {
         let array = tree.array(path)?;
         match array.shape.as_slice() {

@@ -3,24 +3,15 @@
 //!
 //! Encodings are those of anndata's registry (`encoding-type`, `encoding-version`); files older than
 //! 0.7 carry none and are known by their compound data sets (see [`legacy`]).
+//! Files of other pipelines, and AnnData objects that do not lie at the root, are [`view`]'s.
 
+pub mod awkward;
 pub mod axes;
 pub mod frame;
 pub mod legacy;
+mod loom;
 pub mod meaning;
+pub mod spatialdata;
 pub mod summary;
-
-use crate::model::tree::{Node, Tree};
-
-/// Whether the tree is an AnnData file: by its root encoding, or by the layout of older files.
-pub fn is_anndata(tree: &Tree) -> bool {
-    if tree.text_attribute("", "encoding-type") == Some("anndata") {
-        return true;
-    }
-    let table = |name: &str| match tree.get(name) {
-        Some(Node::Array(array)) => matches!(array.data_type, crate::model::data_type::DataType::Struct { .. }),
-        Some(Node::Group { attributes }) => attributes.contains_key("_index"),
-        _ => false,
-    };
-    table("obs") && table("var")
-}
+mod tenx;
+pub mod view;

@@ -11,6 +11,7 @@ pub mod deflate;
 pub mod fletcher32;
 pub mod lz4;
 pub mod lzf;
+pub mod nbit;
 pub mod shuffle;
 pub mod zstd;
 

@@ -7,9 +7,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use serde_json::{Value, json};
 
-use super::parser::{Link, REFERENCE_KEY, Target};
+use super::parser::{ADDRESS_KEY, Link, Target};
 use super::walk::Graph;
 use crate::error::{Error, Result};
+use crate::model::data_type::DataType;
 use crate::model::tree::{Attributes, Node, Tree, join};
 
 /// Nodes of one tree at most; links to links can ask for more than there are objects.
@@ -19,11 +20,14 @@ const MAX_DEPTH: usize = 256;
 /// Soft links followed to find one target.
 const MAX_SOFT_LINKS: usize = 64;
 
-/// The tree of all paths from the root.
+/// Key of the JSON object that stands for an object reference in attributes.
+const REFERENCE_KEY: &str = "reference";
+
+/// The tree of all paths from the root, and the paths of objects by address where data refers to them.
 ///
 /// # Errors
 /// `ResourceExhausted` when there are too many paths, `DataLoss` when the root is no group.
-pub(crate) fn assemble(graph: &Graph) -> Result<Tree> {
+pub(crate) fn assemble(graph: &Graph) -> Result<(Tree, Vec<(u64, String)>)> {
     let children = graph
         .objects
         .iter()
@@ -35,6 +39,7 @@ pub(crate) fn assemble(graph: &Graph) -> Result<Tree> {
         return Err(Error::data_loss("the root object is no group"));
     }
     let Assembly { mut nodes, paths, .. } = assembly;
+    let refers = nodes.values().any(|node| matches!(node, Node::Array(array) if has_references(&array.data_type)));
     for node in nodes.values_mut() {
         match node {
             Node::Group { attributes } => name_references(attributes, &paths),
@@ -42,7 +47,18 @@ pub(crate) fn assemble(graph: &Graph) -> Result<Tree> {
             Node::Unreadable { .. } => {}
         }
     }
-    Ok(Tree { nodes })
+    let mut paths: Vec<_> = if refers { paths.into_iter().collect() } else { Vec::new() };
+    paths.sort_unstable();
+    Ok((Tree { nodes }, paths))
+}
+
+fn has_references(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Reference => true,
+        DataType::List { element, .. } | DataType::FixedArray { element, .. } => has_references(element),
+        DataType::Struct { fields, .. } => fields.iter().any(|field| has_references(&field.data_type)),
+        _ => false,
+    }
 }
 
 struct Assembly<'a> {
@@ -134,12 +150,14 @@ fn name_reference(value: &mut Value, paths: &HashMap<u64, String>) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| name_reference(item, paths)),
         Value::Object(fields) => {
-            if let Some(address) = fields.get(REFERENCE_KEY).and_then(Value::as_u64) {
+            if let Some(address) = fields.get(ADDRESS_KEY).and_then(Value::as_u64) {
                 *value = match paths.get(&address) {
                     Some(path) => json!({ REFERENCE_KEY: format!("/{path}") }),
                     None => json!({ "unsupported": "object reference to an object without a path" }),
                 };
+                return;
             }
+            fields.values_mut().for_each(|field| name_reference(field, paths));
         }
         _ => {}
     }

@@ -5,7 +5,7 @@ use super::record::{pack, unpack};
 use crate::error::{Error, Result};
 use crate::model::chunk::ChunkLocation;
 
-const MAGIC: [u8; 8] = *b"SFH5CHK\x01";
+const MAGIC: [u8; 8] = *b"SFH5CHK\x02";
 /// Filter mask of a chunk to which no filter was applied.
 const NO_FILTERS: u32 = u32::MAX;
 
@@ -38,6 +38,9 @@ struct Entry {
     length: u32,
     filter_mask: u32,
 }
+
+/// What comes before the first entry of a record.
+const NOTHING: Entry = Entry { number: 0, offset: 0, length: 0, filter_mask: 0 };
 
 impl Frame {
     fn grid(&self) -> Vec<u64> {
@@ -139,7 +142,7 @@ impl ChunkTable {
         64 + self.grid.len() * 8 + self.entries.len() * size_of::<Entry>()
     }
 
-    /// The table as a record: differences to the chunk before as variable-length numbers.
+    /// The table as a record: columns of differences to the chunk before, as variable-length numbers.
     ///
     /// # Errors
     /// `Internal` when it does not compress.
@@ -148,15 +151,19 @@ impl ChunkTable {
         put(&mut plain, self.grid.len() as u64);
         self.grid.iter().for_each(|count| put(&mut plain, *count));
         put(&mut plain, self.entries.len() as u64);
-        let mut last = Entry { number: 0, offset: 0, length: 0, filter_mask: 0 };
-        for entry in &self.entries {
+        let before = || std::iter::once(&NOTHING).chain(&self.entries);
+        for (last, entry) in before().zip(&self.entries) {
             put(&mut plain, entry.number.wrapping_sub(last.number));
+        }
+        for (last, entry) in before().zip(&self.entries) {
+            put(&mut plain, zigzag(u64::from(entry.length).wrapping_sub(u64::from(last.length))));
+        }
+        // Chunks written one after the other follow each other, or the data between them.
+        for (last, entry) in before().zip(&self.entries) {
             let expected = last.offset.wrapping_add(u64::from(last.length));
             put(&mut plain, zigzag(entry.offset.wrapping_sub(expected)));
-            put(&mut plain, zigzag(u64::from(entry.length).wrapping_sub(u64::from(last.length))));
-            put(&mut plain, u64::from(entry.filter_mask));
-            last = *entry;
         }
+        self.entries.iter().for_each(|entry| put(&mut plain, u64::from(entry.filter_mask)));
         pack(MAGIC, &plain)
     }
 
@@ -179,21 +186,32 @@ impl ChunkTable {
         if count > total.min(MAX_CHUNKS) || count > rest.len() as u64 / 4 {
             return None;
         }
-        let mut entries: Vec<Entry> = Vec::with_capacity(usize::try_from(count).ok()?);
-        let mut last = Entry { number: 0, offset: 0, length: 0, filter_mask: 0 };
-        for index in 0..count {
-            let number = last.number.checked_add(take(&mut rest)?)?;
-            let expected = last.offset.wrapping_add(u64::from(last.length));
-            let offset = expected.wrapping_add(unzigzag(take(&mut rest)?));
-            let length = u64::from(last.length).wrapping_add(unzigzag(take(&mut rest)?));
-            let filter_mask = u32::try_from(take(&mut rest)?).ok()?;
-            let ordered = index == 0 || number > last.number;
-            let end = offset.checked_add(length)?;
-            if !ordered || number >= total || end > frame.object_size {
+        let mut entries = vec![NOTHING; usize::try_from(count).ok()?];
+        let mut last = NOTHING;
+        for (index, entry) in entries.iter_mut().enumerate() {
+            entry.number = last.number.checked_add(take(&mut rest)?)?;
+            if entry.number >= total || (index > 0 && entry.number <= last.number) {
                 return None;
             }
-            last = Entry { number, offset, length: u32::try_from(length).ok()?, filter_mask };
-            entries.push(last);
+            last = *entry;
+        }
+        last = NOTHING;
+        for entry in &mut entries {
+            let length = u64::from(last.length).wrapping_add(unzigzag(take(&mut rest)?));
+            entry.length = u32::try_from(length).ok()?;
+            last = *entry;
+        }
+        last = NOTHING;
+        for entry in &mut entries {
+            let expected = last.offset.wrapping_add(u64::from(last.length));
+            entry.offset = expected.wrapping_add(unzigzag(take(&mut rest)?));
+            if entry.offset.checked_add(u64::from(entry.length))? > frame.object_size {
+                return None;
+            }
+            last = *entry;
+        }
+        for entry in &mut entries {
+            entry.filter_mask = u32::try_from(take(&mut rest)?).ok()?;
         }
         rest.is_empty().then_some(Self { grid, entries })
     }

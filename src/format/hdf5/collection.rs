@@ -1,5 +1,5 @@
-//! One global heap collection (format specification, section III.E): the texts of variable length
-//! that were written together.
+//! One global heap collection (format specification, section III.E): texts and sequences of variable
+//! length that were written together.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -20,10 +20,10 @@ pub(crate) struct Collection {
     objects: HashMap<u32, Range<usize>>,
 }
 
-/// A reference to a text: which bytes of which object of which collection.
+/// A reference to a text or a sequence: which object of which collection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct TextReference {
-    /// Bytes of the text.
+pub(crate) struct HeapReference {
+    /// Bytes of the text, elements of the sequence; 0 for a null reference.
     pub(crate) length: u32,
     /// Address of the collection.
     pub(crate) address: u64,
@@ -31,14 +31,15 @@ pub(crate) struct TextReference {
     pub(crate) index: u32,
 }
 
-impl TextReference {
+impl HeapReference {
     /// The reference in `bytes`: `u32` length, address of all but 8 bytes, `u32` index.
     pub(crate) fn parse(bytes: &[u8]) -> Option<Self> {
         let (length, rest) = bytes.split_first_chunk::<4>()?;
         let (address, index) = rest.split_last_chunk::<4>()?;
-        let undefined = address.iter().all(|byte| *byte == 0xff);
+        // libhdf5 takes address 0 for null as well.
+        let is_null = address.iter().all(|byte| *byte == 0xff) || address.iter().all(|byte| *byte == 0);
         let address = address.iter().rev().fold(0_u64, |number, byte| (number << 8) | u64::from(*byte));
-        let length = if undefined { 0 } else { u32::from_le_bytes(*length) };
+        let length = if is_null { 0 } else { u32::from_le_bytes(*length) };
         Some(Self { length, address, index: u32::from_le_bytes(*index) })
     }
 }
@@ -92,19 +93,20 @@ impl Collection {
         self.bytes.len() + self.objects.len() * 32
     }
 
-    /// The text that `reference` means.
+    /// The bytes that `reference` means, whose length counts elements of `size` bytes.
     ///
     /// # Errors
     /// `DataLoss` when there is no such object or it is shorter than the reference says.
-    pub(crate) fn text(&self, reference: TextReference) -> Result<&[u8]> {
-        let TextReference { length, address, index } = reference;
+    pub(crate) fn object(&self, reference: HeapReference, size: u64) -> Result<&[u8]> {
+        let HeapReference { length, address, index } = reference;
         let object =
             self.objects.get(&index).and_then(|range| self.bytes.get(range.clone())).ok_or_else(|| {
                 Error::data_loss(format!("the heap collection at {address:#x} has no object {index}"))
             })?;
-        object.get(..length as usize).ok_or_else(|| {
+        let bytes = u64::from(length).checked_mul(size).and_then(|bytes| usize::try_from(bytes).ok());
+        bytes.and_then(|bytes| object.get(..bytes)).ok_or_else(|| {
             Error::data_loss(format!(
-                "object {index} of the heap collection at {address:#x} has {} bytes, its reference says {length}",
+                "object {index} of the heap collection at {address:#x} has {} bytes, its reference says {length} times {size}",
                 object.len()
             ))
         })

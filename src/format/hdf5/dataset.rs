@@ -3,8 +3,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::external::ExternalPiece;
 use super::filter::Filter;
-use super::stored_type::Swap;
+use super::stored_type::{Narrow, Swap};
 use crate::error::{Error, Result};
 use crate::model::tree::ArrayNode;
 
@@ -21,6 +22,9 @@ pub(crate) struct DatasetStorage {
     pub(crate) element_size: u64,
     /// What to reverse in one element to make it little-endian.
     pub(crate) swaps: Vec<Swap>,
+    /// Integers of one element of which only some bits count.
+    #[serde(default)]
+    pub(crate) narrows: Vec<Narrow>,
 }
 
 /// Where the bytes of a dataset lie. Addresses count from the superblock.
@@ -35,6 +39,16 @@ pub(crate) enum Layout {
     Contiguous {
         /// Its address, none when it was never written.
         address: Option<u64>,
+    },
+    /// In other objects, in one piece after the other.
+    External {
+        /// The pieces.
+        pieces: Vec<ExternalPiece>,
+    },
+    /// In other datasets.
+    Virtual {
+        /// Whether the shape depends on what is there of those datasets.
+        unlimited: bool,
     },
     /// In chunks with an index.
     Chunked {
@@ -79,6 +93,11 @@ impl DatasetStorage {
     pub(crate) fn of(array: &ArrayNode) -> Result<Self> {
         Self::deserialize(&array.storage)
             .map_err(|error| Error::internal("the storage of an HDF5 dataset is not readable").with_source(error))
+    }
+
+    /// Whether its elements lie in other objects.
+    pub(crate) fn is_elsewhere(&self) -> bool {
+        matches!(self.layout, Layout::External { .. } | Layout::Virtual { .. })
     }
 
     /// Bytes of one stored chunk before filters.

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parser;
 use crate::error::{Error, Result};
-use crate::format::codec::{bitshuffle, bzip2, deflate, fletcher32, lz4, lzf, shuffle, zstd};
+use crate::format::codec::{bitshuffle, bzip2, deflate, fletcher32, lz4, lzf, nbit, shuffle, zstd};
 use crate::format::zarr;
 
 const DEFLATE: u16 = 1;
@@ -63,15 +63,14 @@ impl Filter {
     pub(crate) fn is_served(&self) -> bool {
         match self.id {
             DEFLATE | SHUFFLE | FLETCHER32 | SZIP | BZIP2 | LZF | BLOSC | LZ4 | ZSTD => true,
-            NBIT => self.packs_nothing(),
+            NBIT => self.packs_nothing() || nbit::is_known(&self.parameters),
             SCALEOFFSET => parser::scales_by_digits(&self.parameters),
             BITSHUFFLE => bitshuffle::Parameters::of(&self.parameters).is_some(),
             _ => false,
         }
     }
 
-    /// Whether nbit found only whole bytes, and so passes them on. It packs only integers and floats
-    /// of fewer bits than their bytes have, whose types are refused too.
+    /// Whether nbit found only whole bytes, and so passes them on.
     fn packs_nothing(&self) -> bool {
         self.parameters.get(1).is_some_and(|whole| *whole != 0)
     }
@@ -98,6 +97,7 @@ impl Filter {
             }
             SZIP => Cow::Owned(parser::szip(&encoded, &self.parameters, limit)?),
             NBIT if self.packs_nothing() => encoded,
+            NBIT => Cow::Owned(nbit::decompress(&encoded, &self.parameters, limit)?),
             SCALEOFFSET => Cow::Owned(parser::scaleoffset(&encoded, &self.parameters, limit)?),
             SHUFFLE => {
                 let size = self.parameters.first().copied().unwrap_or(0) as usize;

@@ -9,15 +9,19 @@
 //! open ─▶ walk (parser, parallel) ─▶ assemble ─▶ Tree ─▶ locate (chunk table) ─▶ … ─▶ decode ─▶ resolve_texts
 //! ```
 //!
-//! Virtual datasets, external data, links out of the file and shared message tables are listed with
-//! their reason and refused.
+//! Elements that lie in other objects are read through [`Outside`]: external data by ranges, virtual
+//! datasets by libhdf5, in worker processes, where it is built in. Links out of the file and shared message
+//! tables are listed with their reason and refused.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures::future::try_join_all;
 
 use crate::error::{Error, Result, ResultExt};
-use crate::model::chunk::{ChunkLocation, ChunkPosition, TextBuffer};
+use crate::model::chunk::{ChunkLocation, ChunkPosition, Hyperslab, TextBuffer};
+use crate::model::data_type::DataType;
 use crate::model::index_store::IndexStore;
 use crate::model::tree::{ArrayNode, Tree, normalise};
 use crate::storage::reader::RangeReader;
@@ -27,7 +31,12 @@ mod chunk_table;
 mod collection;
 mod dataset;
 mod decoder;
+mod external;
+mod fetch;
 mod filter;
+mod library;
+mod others;
+mod outside;
 mod parser;
 mod record;
 mod stored_type;
@@ -41,10 +50,14 @@ mod tests;
 use chunk_table::{ChunkTable, Frame};
 use dataset::{DatasetStorage, Layout};
 pub use decoder::{Hdf5Decoder, MAX_CHUNK_BYTES};
-use parser::{Addressing, BlockSource, Indexed, View};
+use fetch::Fetches;
+pub use library::{Library, LibraryOptions};
+use outside::Elsewhere;
+pub use outside::Outside;
+use parser::{Addressing, Indexed};
 use record::{TREE_RECORD, TreeRecord};
 use tables::Tables;
-use texts::Heaps;
+use texts::{File, Heaps};
 
 /// Doors for the fuzz targets in `fuzz/`; not there in any other build.
 #[cfg(fuzzing)]
@@ -61,6 +74,9 @@ pub struct Hdf5File {
     tree: Tree,
     tables: Tables,
     heaps: Heaps,
+    /// Paths of objects by address, where data refers to them.
+    paths: HashMap<u64, String>,
+    elsewhere: Elsewhere,
 }
 
 impl Hdf5File {
@@ -71,20 +87,36 @@ impl Hdf5File {
     /// has not closed it, `ResourceExhausted` when it has too many objects, and the errors of reading.
     /// An index store that fails costs time, not the answer; it is logged.
     pub async fn open(reader: Arc<dyn RangeReader>, indexes: Arc<dyn IndexStore>) -> Result<Self> {
+        Self::open_with(reader, indexes, Outside::default()).await
+    }
+
+    /// As [`Self::open`], for a file whose datasets may lie in other objects.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_with(
+        reader: Arc<dyn RangeReader>,
+        indexes: Arc<dyn IndexStore>,
+        outside: Outside,
+    ) -> Result<Self> {
         let key = reader.identity().index_key();
         let kept = record::load(indexes.as_ref(), &key, TREE_RECORD).await;
         let record = match kept.as_deref().and_then(TreeRecord::decode) {
             Some(record) => record,
             None => {
                 let graph = walk::walk(Arc::clone(&reader)).await?;
-                let tree = assemble::assemble(&graph).with_context(|| format!("'{}'", reader.identity().url))?;
-                let record = TreeRecord { addressing: graph.addressing, tree };
+                let assembled = assemble::assemble(&graph).with_context(|| format!("'{}'", reader.identity().url))?;
+                let (tree, paths) = assembled;
+                let record = TreeRecord { addressing: graph.addressing, tree, paths };
                 record::save(indexes.as_ref(), &key, TREE_RECORD, record.encode()?).await;
                 record
             }
         };
-        let TreeRecord { addressing, tree } = record;
-        Ok(Self { reader, indexes, addressing, tree, tables: Tables::new(), heaps: Heaps::new() })
+        let TreeRecord { addressing, mut tree, paths } = record;
+        let paths = paths.into_iter().collect();
+        let elsewhere = Elsewhere::new(Arc::clone(&reader), outside);
+        elsewhere.settle(&mut tree).await;
+        Ok(Self { reader, indexes, addressing, tree, tables: Tables::new(), heaps: Heaps::new(), paths, elsewhere })
     }
 
     /// All groups and arrays.
@@ -106,7 +138,9 @@ impl Hdf5File {
         let array = self.tree.array(path)?;
         let context = || format!("'{}': dataset '{path}'", self.url());
         let storage = DatasetStorage::of(array).with_context(context)?;
-        let frame = self.frame(array, &storage);
+        if storage.is_elsewhere() {
+            return positions.iter().map(|position| outside::locate(array, position).with_context(context)).collect();
+        }
         if !matches!(storage.layout, Layout::Chunked { .. }) {
             let location = self.only_location(array, &storage).with_context(context)?;
             let grid = array.grid();
@@ -119,10 +153,62 @@ impl Hdf5File {
             }
             return Ok(vec![location; positions.len()]);
         }
-        let path = normalise(path);
-        let table = self.tables.get(&path, || self.load_table(&path, array, storage, frame)).await;
-        let table = table.with_context(context)?;
+        let table = self.table(path, array, storage).await?;
         positions.iter().map(|position| table.locate(position).with_context(context)).collect()
+    }
+
+    /// See [`Hierarchy::load_tables`](super::Hierarchy::load_tables).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn load_tables(&self, paths: &[&str]) -> Result<()> {
+        let loads = paths.iter().map(|path| async move {
+            let array = self.tree.array(path)?;
+            let storage = DatasetStorage::of(array).with_context(|| format!("'{}': dataset '{path}'", self.url()))?;
+            if matches!(storage.layout, Layout::Chunked { .. }) {
+                self.table(path, array, storage).await?;
+            }
+            Ok(())
+        });
+        try_join_all(loads).await.map(drop)
+    }
+
+    /// The chunk table of the chunked dataset at `path`.
+    async fn table(&self, path: &str, array: &ArrayNode, storage: DatasetStorage) -> Result<Arc<ChunkTable>> {
+        let path = normalise(path);
+        let frame = self.frame(array, &storage);
+        let table = self.tables.get(&path, || self.load_table(&path, array, storage, frame)).await;
+        table.with_context(|| format!("'{}': dataset '{path}'", self.url()))
+    }
+
+    /// The elements of a [`ChunkLocation::Elsewhere`]: as stored, or texts each behind its `u32` length.
+    ///
+    /// # Errors
+    /// `NotFound`, `PermissionDenied` or `FailedPrecondition` for another object that is missing, may not be
+    /// read or changed, `DataLoss` and `Unimplemented` as libhdf5 says, `Unavailable` when it crashed or took
+    /// too long.
+    pub async fn read_elsewhere(&self, path: &str, elements: &Hyperslab) -> Result<Bytes> {
+        let array = self.tree.array(path)?;
+        let context = || format!("'{}': dataset '{path}'", self.url());
+        let storage = DatasetStorage::of(array).with_context(context)?;
+        self.elsewhere.read(path, array, &storage, elements).await.with_context(context)
+    }
+
+    /// See [`Hierarchy::decodes_texts`](super::Hierarchy::decodes_texts).
+    pub fn decodes_texts(&self, path: &str) -> bool {
+        let is_text = |array: &ArrayNode| array.data_type == DataType::String && outside::is_virtual(array);
+        self.tree.array(path).is_ok_and(is_text)
+    }
+
+    /// See [`Hierarchy::reads_elsewhere`](super::Hierarchy::reads_elsewhere).
+    pub fn reads_elsewhere(&self, path: &str) -> bool {
+        let storage = |array: &ArrayNode| DatasetStorage::of(array).is_ok_and(|storage| storage.is_elsewhere());
+        self.tree.array(path).is_ok_and(storage)
+    }
+
+    /// See [`Hierarchy::is_outdated`](super::Hierarchy::is_outdated).
+    pub fn is_outdated(&self) -> bool {
+        self.elsewhere.is_outdated()
     }
 
     /// See [`Hierarchy::decoder`](super::Hierarchy::decoder).
@@ -138,7 +224,32 @@ impl Hdf5File {
     /// # Errors
     /// As there, and `ResourceExhausted` for more than a gigabyte of text at once.
     pub async fn resolve_texts(&self, references: &[u8]) -> Result<TextBuffer> {
-        self.heaps.resolve(self.reader.as_ref(), self.addressing, references).await
+        self.heaps.texts(&self.heap_file(), references).await
+    }
+
+    /// See [`Hierarchy::resolve_sequences`](super::Hierarchy::resolve_sequences).
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn resolve_sequences(&self, references: &[u8], size: usize, limit: usize) -> Result<TextBuffer> {
+        self.heaps.sequences(&self.heap_file(), references, size as u64, limit).await
+    }
+
+    /// See [`Hierarchy::object_path`](super::Hierarchy::object_path).
+    ///
+    /// # Errors
+    /// As there.
+    pub fn object_path(&self, address: u64) -> Result<&str> {
+        self.paths.get(&address).map(String::as_str).ok_or_else(|| {
+            Error::unimplemented(format!(
+                "'{}': a reference to the object at {address:#x}, which has no path",
+                self.url()
+            ))
+        })
+    }
+
+    fn heap_file(&self) -> File<'_> {
+        File { reader: self.reader.as_ref(), addressing: self.addressing }
     }
 
     fn url(&self) -> &str {
@@ -211,12 +322,11 @@ impl Hdf5File {
             shape: array.shape.clone(),
             maximum,
             chunk_shape: array.chunk_shape.clone(),
-            element_size: storage.element_size,
             chunk_bytes,
         };
-        let source = Arc::new(BlockSource::new(Arc::clone(&self.reader)));
-        let _cancel = walk::CancelOnDrop::new(&source);
-        let view = View::new(source, self.addressing);
-        walk::blocking(move || ChunkTable::build(&frame, parser::stored_chunks(&view, &indexed)?)).await
+        let addressing = self.addressing;
+        let mut fetches = Fetches::new(Arc::clone(&self.reader));
+        let chunks = fetches.parse(move |blocks| parser::stored_chunks(blocks, addressing, &indexed)).await?;
+        fetch::blocking(move || ChunkTable::build(&frame, chunks)).await?
     }
 }

@@ -1,6 +1,7 @@
-//! Records in the index store: a magic, a version, the size, then the compressed body. A record that
-//! does not read back is as good as none: it is built anew.
+//! Records in the index store: a magic, a version, the size and the CRC-32 of the body, then the body,
+//! compressed. A record that does not read back is as good as none: it is built anew.
 
+use libdeflater::crc32;
 use serde::{Deserialize, Serialize};
 
 use super::parser::Addressing;
@@ -11,7 +12,7 @@ use crate::model::tree::Tree;
 
 /// Name of the tree's record.
 pub(crate) const TREE_RECORD: &str = "hdf5/tree";
-const TREE_MAGIC: [u8; 8] = *b"SFH5TRE\x01";
+const TREE_MAGIC: [u8; 8] = *b"SFH5TRE\x02";
 /// Bytes of an uncompressed record at most.
 const MAX_RECORD_BYTES: u64 = 1 << 30;
 
@@ -22,6 +23,8 @@ pub(crate) struct TreeRecord {
     pub(crate) addressing: Addressing,
     /// All nodes.
     pub(crate) tree: Tree,
+    /// Paths of objects by address, without the leading slash; empty where no data refers to objects.
+    pub(crate) paths: Vec<(u64, String)>,
 }
 
 impl TreeRecord {
@@ -59,25 +62,29 @@ pub(crate) async fn save(indexes: &dyn IndexStore, identity: &str, name: &str, r
     }
 }
 
-/// `plain` compressed behind `magic` (whose last byte is the version) and its size.
+/// `plain` compressed behind `magic` (whose last byte is the version), its size and its CRC-32.
 ///
 /// # Errors
 /// `Internal` when it does not compress.
 pub(crate) fn pack(magic: [u8; 8], plain: &[u8]) -> Result<Vec<u8>> {
     let mut record = magic.to_vec();
     record.extend_from_slice(&(plain.len() as u64).to_le_bytes());
+    record.extend_from_slice(&crc32(plain).to_le_bytes());
     record.extend_from_slice(&deflate::compress(plain)?);
     Ok(record)
 }
 
-/// What [`pack`] made a record of; `None` for anything else. The compression's checksum covers it.
+/// What [`pack`] made a record of; `None` for anything else.
 pub(crate) fn unpack(magic: [u8; 8], record: &[u8]) -> Option<Vec<u8>> {
     let (found, rest) = record.split_first_chunk::<8>()?;
-    let (size, body) = rest.split_first_chunk::<8>()?;
+    let (size, rest) = rest.split_first_chunk::<8>()?;
+    let (checksum, body) = rest.split_first_chunk::<4>()?;
     let size = u64::from_le_bytes(*size);
     if *found != magic || size > MAX_RECORD_BYTES {
         return None;
     }
     let size = usize::try_from(size).ok()?;
-    deflate::decompress(body, size, size).ok().filter(|plain| plain.len() == size)
+    deflate::decompress(body, size, size)
+        .ok()
+        .filter(|plain| plain.len() == size && crc32(plain) == u32::from_le_bytes(*checksum))
 }

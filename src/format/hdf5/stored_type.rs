@@ -3,24 +3,71 @@
 //! Knows sizes, byte orders and names; reads no file. The parser makes it, the tree and the decoder
 //! are made from it.
 
-use serde::{Deserialize, Serialize};
+use serde_json::Number;
 
 use crate::error::{Error, Result};
 use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE, Padding, StructField};
+pub(crate) use crate::model::swap::{Narrow, Swap};
 
 /// A stored element type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StoredType {
-    Integer { size: u32, signed: bool, big_endian: bool },
-    Float { size: u32, big_endian: bool },
+    Integer {
+        size: u32,
+        signed: bool,
+        big_endian: bool,
+    },
+    /// An integer of which only `bits` bits from bit `shift` on count.
+    PackedInteger {
+        size: u32,
+        signed: bool,
+        big_endian: bool,
+        shift: u32,
+        bits: u32,
+    },
+    Float {
+        size: u32,
+        big_endian: bool,
+    },
     Boolean,
-    FixedText { length: u32, padding: Padding },
-    VariableText { size: u32 },
-    ObjectReference { size: u32 },
-    Compound { size: u32, fields: Vec<StoredField> },
-    Array { element: Box<StoredType>, dimensions: Vec<u64> },
-    Opaque { size: u32 },
-    Unsupported { description: String, size: u32 },
+    FixedText {
+        length: u32,
+        padding: Padding,
+    },
+    VariableText {
+        size: u32,
+    },
+    Sequence {
+        size: u32,
+        element: Box<StoredType>,
+    },
+    ObjectReference {
+        size: u32,
+    },
+    Enumeration {
+        base: Box<StoredType>,
+        members: Vec<(String, Number)>,
+    },
+    /// numpy's datetime64 or timedelta64 in an opaque type that h5py marks.
+    Time {
+        data_type: DataType,
+        big_endian: bool,
+    },
+    Compound {
+        size: u32,
+        fields: Vec<StoredField>,
+    },
+    Array {
+        element: Box<StoredType>,
+        dimensions: Vec<u64>,
+    },
+    Opaque {
+        size: u32,
+    },
+    Unsupported {
+        description: String,
+        size: u32,
+    },
 }
 
 /// A field of a compound.
@@ -31,14 +78,6 @@ pub(crate) struct StoredField {
     pub(crate) stored: StoredType,
 }
 
-/// Numbers whose bytes have to be reversed: `count` of `width` bytes, back to back from `offset`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(crate) struct Swap {
-    pub(crate) offset: usize,
-    pub(crate) width: usize,
-    pub(crate) count: usize,
-}
-
 /// Swaps of one element at most; a type with more is not served.
 const MAX_SWAPS: usize = 65_536;
 
@@ -47,10 +86,14 @@ impl StoredType {
     pub(crate) fn size(&self) -> Result<u64> {
         Ok(match self {
             Self::Boolean => 1,
+            Self::Time { .. } => 8,
+            Self::Enumeration { base, .. } => base.size()?,
             Self::FixedText { length, .. } => u64::from(*length),
             Self::Integer { size, .. }
+            | Self::PackedInteger { size, .. }
             | Self::Float { size, .. }
             | Self::VariableText { size }
+            | Self::Sequence { size, .. }
             | Self::ObjectReference { size }
             | Self::Compound { size, .. }
             | Self::Opaque { size }
@@ -85,17 +128,38 @@ impl StoredType {
             Self::Integer { size: 4, .. } => DataType::UInt32,
             Self::Integer { size: 8, .. } => DataType::UInt64,
             Self::Integer { size, .. } => return Err(format!("integer of {size} bytes")),
+            Self::PackedInteger { size, signed, big_endian, .. } => {
+                Self::Integer { size: *size, signed: *signed, big_endian: *big_endian }.try_data_type(nested)?
+            }
             Self::Float { size: 2, .. } => DataType::Float16,
             Self::Float { size: 4, .. } => DataType::Float32,
             Self::Float { size: 8, .. } => DataType::Float64,
             Self::Float { size, .. } => return Err(format!("float of {size} bytes")),
             Self::Boolean => DataType::Boolean,
             Self::FixedText { length, padding } => DataType::FixedString { length: *length, padding: *padding },
-            Self::VariableText { size } if nested && *size as usize != HEAP_REFERENCE_SIZE => {
-                return Err("compound with variable-length strings in a file without 8-byte addresses".into());
+            Self::VariableText { size } | Self::Sequence { size, .. }
+                if nested && *size as usize != HEAP_REFERENCE_SIZE =>
+            {
+                return Err("variable-length data in another type, in a file without 8-byte addresses".into());
             }
             Self::VariableText { .. } => DataType::String,
-            Self::ObjectReference { .. } => return Err("object reference".into()),
+            Self::Sequence { element, .. } => {
+                let swaps = element.swaps().map_err(|error| error.message().to_owned())?;
+                let named = |reason| format!("variable-length sequence of {reason}");
+                let narrows = element.narrows().map_err(|error| error.message().to_owned())?;
+                if !narrows.is_empty() {
+                    return Err(named("integers with unused bits".to_owned()));
+                }
+                DataType::List { element: Box::new(element.try_data_type(true).map_err(named)?), swaps }
+            }
+            Self::ObjectReference { size } if nested && *size as usize != DataType::Reference.item_size() => {
+                return Err("object reference in another type, in a file without 8-byte addresses".into());
+            }
+            Self::ObjectReference { .. } => DataType::Reference,
+            Self::Enumeration { base, members } => {
+                DataType::Enumeration { base: Box::new(base.try_data_type(nested)?), members: members.clone() }
+            }
+            Self::Time { data_type, .. } => data_type.clone(),
             Self::Compound { size, fields } => {
                 let fields = fields.iter().map(StoredField::in_memory).collect::<Result<Vec<_>, String>>()?;
                 DataType::Struct { size: *size, fields }
@@ -107,7 +171,7 @@ impl StoredType {
             Self::Opaque { size } => DataType::Opaque { size: *size },
             Self::Unsupported { description, .. } => return Err(description.clone()),
         })
-        .and_then(|data_type| match self.swaps() {
+        .and_then(|data_type| match self.swaps().and_then(|_| self.narrows()) {
             Ok(_) => Ok(data_type),
             Err(error) => Err(error.message().to_owned()),
         })
@@ -123,11 +187,56 @@ impl StoredType {
         Ok(swaps)
     }
 
+    /// Integers of one element, in little-endian order, of which only some bits count.
+    ///
+    /// # Errors
+    /// `Unimplemented` when there are too many.
+    pub(crate) fn narrows(&self) -> Result<Vec<Narrow>> {
+        let mut narrows = Vec::new();
+        self.add_narrows(0, &mut narrows)?;
+        Ok(narrows)
+    }
+
+    fn add_narrows(&self, offset: usize, narrows: &mut Vec<Narrow>) -> Result<()> {
+        match self {
+            Self::PackedInteger { size, signed, shift, bits, .. } => {
+                let width = *size as usize;
+                narrows.push(Narrow { offset, width, count: 1, shift: *shift, bits: *bits, signed: *signed });
+            }
+            Self::Compound { fields, .. } => {
+                for field in fields {
+                    field.stored.add_narrows(offset.saturating_add(field.offset as usize), narrows)?;
+                }
+            }
+            Self::Array { element, .. } => {
+                let inner = element.narrows()?;
+                let size = usize::try_from(element.size()?).unwrap_or(usize::MAX);
+                let count = usize::try_from(self.size()?).unwrap_or(usize::MAX).checked_div(size).unwrap_or(0);
+                if inner.len().saturating_mul(count) > MAX_SWAPS {
+                    return Err(too_many_swaps());
+                }
+                let starts = (0..if inner.is_empty() { 0 } else { count })
+                    .map(|index| offset.saturating_add(index.saturating_mul(size)));
+                narrows.extend(starts.flat_map(|start| {
+                    inner.iter().map(move |narrow| Narrow { offset: start.saturating_add(narrow.offset), ..*narrow })
+                }));
+            }
+            _ => {}
+        }
+        if narrows.len() > MAX_SWAPS { Err(too_many_swaps()) } else { Ok(()) }
+    }
+
     fn add_swaps(&self, offset: usize, swaps: &mut Vec<Swap>) -> Result<()> {
         match self {
-            Self::Integer { size, big_endian: true, .. } | Self::Float { size, big_endian: true } if *size > 1 => {
+            Self::Integer { size, big_endian: true, .. }
+            | Self::PackedInteger { size, big_endian: true, .. }
+            | Self::Float { size, big_endian: true }
+                if *size > 1 =>
+            {
                 swaps.push(Swap { offset, width: *size as usize, count: 1 });
             }
+            Self::Time { big_endian: true, .. } => swaps.push(Swap { offset, width: 8, count: 1 }),
+            Self::Enumeration { base, .. } => base.add_swaps(offset, swaps)?,
             Self::Compound { fields, .. } => {
                 for field in fields {
                     field.stored.add_swaps(offset.saturating_add(field.offset as usize), swaps)?;

@@ -1,4 +1,4 @@
-//! Texts of variable length: heap references to the bytes they mean.
+//! Texts and sequences of variable length: heap references to the bytes they mean.
 //!
 //! Collections are fetched by coalesced ranges, several at once, and kept within a bound, because
 //! neighbouring rows have their texts in the same collections.
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lru::LruCache;
 
-use super::collection::{COLLECTION_HEAD, Collection, TextReference, collection_size};
+use super::collection::{COLLECTION_HEAD, Collection, HeapReference, collection_size};
 use super::parser::Addressing;
 use crate::error::{Error, Result, ResultExt};
 use crate::model::chunk::TextBuffer;
@@ -28,8 +28,12 @@ const MAX_RUN_BYTES: u64 = 1024 * 1024;
 const MAX_REQUESTS: usize = 8;
 /// Bytes of parsed collections kept per file.
 const MAX_KEPT_BYTES: usize = 32 * 1024 * 1024;
+/// Bytes of collections beyond the limit of a call: they hold also what is not asked for.
+const SLACK_BYTES: usize = MAX_KEPT_BYTES;
 /// Bytes of collections read, and of texts made, by one call.
 const MAX_CALL_BYTES: usize = 1 << 30;
+/// Sequences resolved together: their collections, of 4096 bytes mostly, are in memory at once.
+const SEQUENCES_AT_ONCE: usize = 4096;
 
 /// The heaps of one file.
 #[derive(Debug)]
@@ -53,41 +57,68 @@ impl Heaps {
     /// # Errors
     /// `DataLoss` for a reference that leads nowhere, `ResourceExhausted` for too much text at once,
     /// and the errors of reading.
-    pub(crate) async fn resolve(
-        &self,
-        reader: &dyn RangeReader,
-        addressing: Addressing,
-        references: &[u8],
-    ) -> Result<TextBuffer> {
-        let (elements, rest) = references.as_chunks::<HEAP_REFERENCE_SIZE>();
-        if !rest.is_empty() {
-            return Err(Error::internal(format!("{} bytes are no whole heap references", references.len())));
-        }
-        let parsed: Vec<TextReference> = elements.iter().filter_map(|element| TextReference::parse(element)).collect();
-        let file = File { reader, addressing };
-        let collections = self.collections(&file, &parsed).await.with_context(|| format!("'{}'", file.url()))?;
+    pub(crate) async fn texts(&self, file: &File<'_>, references: &[u8]) -> Result<TextBuffer> {
         let mut texts = TextBuffer::new();
-        for reference in parsed {
+        self.resolve(file, &parsed(references)?, 1, MAX_CALL_BYTES, &mut texts).await?;
+        Ok(texts)
+    }
+
+    /// The stored elements, of `size` bytes each, of the sequences that `references` mean.
+    ///
+    /// # Errors
+    /// As [`Heaps::texts`]; `ResourceExhausted` for more than `limit` bytes of elements, or of the
+    /// collections of [`SEQUENCES_AT_ONCE`] of them.
+    pub(crate) async fn sequences(
+        &self,
+        file: &File<'_>,
+        references: &[u8],
+        size: u64,
+        limit: usize,
+    ) -> Result<TextBuffer> {
+        let parsed = parsed(references)?;
+        let total = parsed.iter().fold(0_u64, |total, one| total.saturating_add(u64::from(one.length)));
+        if total.saturating_mul(size) > limit as u64 {
+            return Err(too_much(limit));
+        }
+        let mut sequences = TextBuffer::new();
+        for part in parsed.chunks(SEQUENCES_AT_ONCE) {
+            self.resolve(file, part, size, limit, &mut sequences).await?;
+        }
+        Ok(sequences)
+    }
+
+    async fn resolve(
+        &self,
+        file: &File<'_>,
+        references: &[HeapReference],
+        size: u64,
+        limit: usize,
+        found: &mut TextBuffer,
+    ) -> Result<()> {
+        let context = || format!("'{}'", file.url());
+        let collections = self.collections(file, references, limit).await.with_context(context)?;
+        for reference in references {
             if reference.length == 0 {
-                texts.push(b"");
+                found.push(b"");
                 continue;
             }
             let collection = collections
                 .get(&reference.address)
                 .ok_or_else(|| Error::internal("a heap collection was not loaded"))?;
-            let text = collection.text(reference).with_context(|| format!("'{}'", file.url()))?;
-            if texts.bytes.len() + text.len() > MAX_CALL_BYTES {
-                return Err(too_much());
+            let object = collection.object(*reference, size).with_context(context)?;
+            if found.bytes.len().saturating_add(object.len()) > limit {
+                return Err(too_much(limit));
             }
-            texts.push(text);
+            found.push(object);
         }
-        Ok(texts)
+        Ok(())
     }
 
     async fn collections(
         &self,
         file: &File<'_>,
-        references: &[TextReference],
+        references: &[HeapReference],
+        limit: usize,
     ) -> Result<HashMap<u64, Arc<Collection>>> {
         let used = references.iter().filter(|reference| reference.length > 0);
         let mut addresses: Vec<u64> = used.map(|reference| reference.address).collect();
@@ -101,8 +132,8 @@ impl Heaps {
         while let Some(loaded) = loads.try_next().await? {
             for (address, collection) in loaded {
                 bytes = bytes.saturating_add(collection.memory());
-                if bytes > MAX_CALL_BYTES {
-                    return Err(too_much());
+                if bytes > limit.saturating_add(SLACK_BYTES) {
+                    return Err(too_much(limit));
                 }
                 self.keep(address, &collection);
                 found.insert(address, collection);
@@ -152,9 +183,20 @@ fn runs(addresses: &[u64]) -> Vec<Vec<u64>> {
     runs
 }
 
-struct File<'a> {
-    reader: &'a dyn RangeReader,
-    addressing: Addressing,
+fn parsed(references: &[u8]) -> Result<Vec<HeapReference>> {
+    let (elements, rest) = references.as_chunks::<HEAP_REFERENCE_SIZE>();
+    if !rest.is_empty() {
+        return Err(Error::internal(format!("{} bytes are no whole heap references", references.len())));
+    }
+    Ok(elements.iter().filter_map(|element| HeapReference::parse(element)).collect())
+}
+
+/// The file whose heaps are read.
+pub(crate) struct File<'a> {
+    /// Its bytes.
+    pub(crate) reader: &'a dyn RangeReader,
+    /// How its addresses count.
+    pub(crate) addressing: Addressing,
 }
 
 impl File<'_> {
@@ -203,6 +245,6 @@ impl File<'_> {
     }
 }
 
-fn too_much() -> Error {
-    Error::resource_exhausted(format!("more than {MAX_CALL_BYTES} bytes of variable-length text at once"))
+fn too_much(limit: usize) -> Error {
+    Error::resource_exhausted(format!("more than {limit} bytes of variable-length data at once"))
 }

@@ -1,21 +1,21 @@
 //! Parses all objects of a file, several at once.
 //!
-//! Every object is parsed once, by its address, on a blocking thread; the links it holds name the
-//! next ones. Which paths lead to an object is decided afterwards, in `assemble`.
+//! Every object is parsed once its bytes are here, by its address; the links it holds name the next
+//! ones. What the objects of a group miss is fetched together. Which paths lead to an object is decided
+//! afterwards, in `assemble`.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-use futures::stream::{FuturesUnordered, StreamExt};
-
-use super::parser::{self, Addressing, BlockSource, MAX_REQUESTS, Object, Target, View};
+use super::fetch::{Fetches, MAX_ROUNDS, Outcome, blocking, too_many_rounds};
+use super::parser::{self, Addressing, Blocks, Object, Target};
 use crate::error::{Error, Result, ResultExt};
 use crate::storage::reader::RangeReader;
 
 /// Objects of one file at most.
 pub(crate) const MAX_OBJECTS: usize = 1_000_000;
-/// Objects parsed at the same time; each has at most one request in flight most of the time.
-const MAX_PARSERS: usize = MAX_REQUESTS;
+/// Objects parsed on one thread before what they miss is asked for.
+const BATCH: usize = 512;
 
 /// All objects of a file by address.
 #[derive(Debug)]
@@ -28,20 +28,11 @@ pub(crate) struct Graph {
     pub(crate) objects: HashMap<u64, Object>,
 }
 
-/// Makes the parsers end when the caller goes away.
-pub(crate) struct CancelOnDrop(Arc<BlockSource>);
-
-impl CancelOnDrop {
-    /// Cancels `source` when dropped.
-    pub(crate) fn new(source: &Arc<BlockSource>) -> Self {
-        Self(Arc::clone(source))
-    }
-}
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
+/// An object that is to be parsed, and how often that was tried.
+#[derive(Clone, Copy, Debug)]
+struct Task {
+    address: u64,
+    tries: usize,
 }
 
 /// Parses the whole file.
@@ -50,40 +41,72 @@ impl Drop for CancelOnDrop {
 /// `DataLoss` when it is no HDF5 file, truncated or corrupt, and the errors of reading.
 pub(crate) async fn walk(reader: Arc<dyn RangeReader>) -> Result<Graph> {
     let url = reader.identity().url.clone();
-    let source = Arc::new(BlockSource::new(reader));
-    let _cancel = CancelOnDrop::new(&source);
-    let opened = Arc::clone(&source);
-    let (view, root) = blocking(move || parser::open(&opened)).await?;
-    let mut graph = Graph { addressing: view.addressing(), root, objects: HashMap::new() };
-    let mut seen = HashSet::from([root]);
-    let mut waiting = vec![root];
-    let mut running = FuturesUnordered::new();
+    let mut fetches = Fetches::new(reader);
+    let (addressing, root) = fetches.parse(parser::open).await?;
+    let graph = Graph { addressing, root, objects: HashMap::new() };
+    let mut walk = Walk { graph, seen: HashSet::from([root]), waiting: HashMap::new() };
+    let mut ready = vec![Task { address: root, tries: 0 }];
     loop {
-        while running.len() < MAX_PARSERS
-            && let Some(address) = waiting.pop()
-        {
-            running.push(parse(view.clone(), address));
+        while !ready.is_empty() {
+            let batch = ready.split_off(ready.len().saturating_sub(BATCH));
+            let blocks = Arc::clone(fetches.blocks());
+            for (task, outcome) in blocking(move || parse(&blocks, addressing, batch)).await? {
+                match outcome {
+                    Outcome::Missing(missing) => {
+                        ready.extend(walk.wait(task, &missing, &fetches)?);
+                        fetches.request(missing)?;
+                    }
+                    Outcome::Done(object) => {
+                        ready.extend(walk.keep(task.address, object.with_context(|| format!("'{url}'"))?, &url)?);
+                    }
+                }
+            }
         }
-        let Some((address, object)) = running.next().await else { return Ok(graph) };
-        let object = object.with_context(|| format!("'{url}'"))?;
-        waiting.extend(object.links.iter().filter_map(|link| match link.target {
-            Target::Hard(address) if seen.insert(address) => Some(address),
-            _ => None,
-        }));
-        if seen.len() > MAX_OBJECTS {
-            return Err(Error::resource_exhausted(format!("'{url}' has more than {MAX_OBJECTS} objects")));
+        match fetches.next().await? {
+            Some(blocks) => ready.extend(blocks.filter_map(|block| walk.waiting.remove(&block)).flatten()),
+            None if walk.waiting.is_empty() => return Ok(walk.graph),
+            None => return Err(Error::internal(format!("'{url}': metadata that was asked for did not come"))),
         }
-        graph.objects.insert(address, object);
     }
 }
 
-async fn parse(view: View, address: u64) -> (u64, Result<Object>) {
-    (address, blocking(move || parser::object(&view, address)).await)
+struct Walk {
+    graph: Graph,
+    seen: HashSet<u64>,
+    /// Tasks by one of the blocks that they miss.
+    waiting: HashMap<u64, Vec<Task>>,
 }
 
-/// Runs `work` on a blocking thread, parser calls and nothing else.
-pub(crate) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-    tokio::task::spawn_blocking(work)
-        .await
-        .unwrap_or_else(|error| Err(Error::internal("the parser of HDF5 metadata was stopped").with_source(error)))
+impl Walk {
+    /// Lets `task` wait for the first of the `missing` blocks; gives it back when all came meanwhile.
+    fn wait(&mut self, task: Task, missing: &[u64], fetches: &Fetches) -> Result<Option<Task>> {
+        if task.tries >= MAX_ROUNDS {
+            return Err(too_many_rounds(fetches.blocks().url()));
+        }
+        let task = Task { tries: task.tries + 1, ..task };
+        let Some(block) = missing.iter().find(|block| !fetches.blocks().has(**block)) else { return Ok(Some(task)) };
+        self.waiting.entry(*block).or_default().push(task);
+        Ok(None)
+    }
+
+    /// Keeps `object`; gives tasks for the objects it links to that were not seen yet.
+    fn keep(&mut self, address: u64, object: Object, url: &str) -> Result<Vec<Task>> {
+        let mut found = Vec::new();
+        for link in &object.links {
+            if let Target::Hard(address) = link.target
+                && self.seen.insert(address)
+            {
+                found.push(Task { address, tries: 0 });
+            }
+        }
+        if self.seen.len() > MAX_OBJECTS {
+            return Err(Error::resource_exhausted(format!("'{url}' has more than {MAX_OBJECTS} objects")));
+        }
+        self.graph.objects.insert(address, object);
+        Ok(found)
+    }
+}
+
+fn parse(blocks: &Arc<Blocks>, addressing: Addressing, tasks: Vec<Task>) -> Vec<(Task, Outcome<Object>)> {
+    tasks.into_iter().map(|task| (task, parser::object(blocks, addressing, task.address))).collect()
 }

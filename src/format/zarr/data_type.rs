@@ -2,13 +2,19 @@
 
 use serde_json::Value;
 
+use super::structured::{complex, fields_v2, fields_v3};
 use crate::model::data_type::{DataType, Padding};
+use crate::model::time::TimeStep;
 
 /// The type of a version 2 array: numpy's type string, or a list of fields. `filters` are the ids of
 /// its filters: they tell texts from other objects.
 pub(super) fn from_v2(dtype: &Value, filters: &[String]) -> DataType {
-    let Some(text) = dtype.as_str() else {
-        return unsupported(format!("structured type {dtype}"), 0);
+    let text = match dtype {
+        Value::String(text) => text,
+        Value::Array(list) => {
+            return fields_v2(list, 0).unwrap_or_else(|description| unsupported(description, 0));
+        }
+        _ => return unsupported(format!("structured type {dtype}"), 0),
     };
     let described = || unsupported(format!("type '{text}'"), size_in(text));
     let mut characters = text.chars();
@@ -23,6 +29,14 @@ pub(super) fn from_v2(dtype: &Value, filters: &[String]) -> DataType {
         }
         (Some('S'), Some(length)) if order == Some('|') && length > 0 => fixed_string(length),
         (Some('U'), Some(length)) if ordered && length > 0 && length <= u32::MAX / 4 => DataType::FixedUtf32 { length },
+        (Some('c'), Some(8)) if ordered => complex(DataType::Float32),
+        (Some('c'), Some(16)) if ordered => complex(DataType::Float64),
+        (Some('V'), Some(size)) if order == Some('|') && size > 0 => DataType::Opaque { size },
+        (Some(kind @ ('M' | 'm')), None) if ordered => {
+            let step = rest.strip_prefix("8[").and_then(|rest| TimeStep::parse(rest.strip_suffix(']')?));
+            step.map_or_else(described, |step| time(kind == 'M', step))
+        }
+        (Some('O'), _) if filters.iter().any(|filter| filter == "vlen-bytes") => DataType::Binary,
         (Some('O'), _) if filters.iter().any(|filter| filter == "vlen-utf8") => DataType::String,
         (Some('O'), _) => unsupported(format!("objects with filters [{}]", filters.join(", ")), 0),
         _ => described(),
@@ -50,11 +64,27 @@ pub(super) fn from_v3(data_type: &Value) -> DataType {
         ("string", _) => DataType::String,
         ("null_terminated_bytes", Some(length)) => fixed_string(length),
         ("fixed_length_utf32", Some(length)) if length % 4 == 0 => DataType::FixedUtf32 { length: length / 4 },
-        ("complex64" | "numpy.datetime64" | "numpy.timedelta64", _) => unsupported(format!("type '{name}'"), 8),
-        ("complex128", _) => unsupported(format!("type '{name}'"), 16),
+        ("complex64", _) => complex(DataType::Float32),
+        ("complex128", _) => complex(DataType::Float64),
+        ("variable_length_bytes" | "bytes" | "binary", _) => DataType::Binary,
+        ("raw_bytes", Some(size)) => DataType::Opaque { size },
+        ("numpy.datetime64" | "numpy.timedelta64", _) => {
+            let unit = data_type.pointer("/configuration/unit").and_then(Value::as_str).unwrap_or("generic");
+            let count = data_type.pointer("/configuration/scale_factor").and_then(Value::as_u64).unwrap_or(1);
+            let described = || unsupported(format!("type '{name}' of {count} {unit}"), 8);
+            TimeStep::new(count, unit).map_or_else(described, |step| time(name == "numpy.datetime64", step))
+        }
+        ("structured", _) => fields_v3(data_type, 0).unwrap_or_else(|description| unsupported(description, 0)),
         ("", _) => unsupported(format!("type {data_type}"), 0),
-        _ => unsupported(format!("type '{name}'"), length.unwrap_or(0)),
+        _ => match name.strip_prefix('r').and_then(|bits| bits.parse::<u32>().ok()) {
+            Some(bits) if bits > 0 && bits % 8 == 0 => DataType::Opaque { size: bits / 8 },
+            _ => unsupported(format!("type '{name}'"), length.unwrap_or(0)),
+        },
     }
+}
+
+fn time(is_moment: bool, step: TimeStep) -> DataType {
+    if is_moment { DataType::Timestamp(step) } else { DataType::Duration(step) }
 }
 
 fn number(kind: char, size: u32) -> Option<DataType> {

@@ -12,6 +12,7 @@ use super::codec::{Codecs, codecs};
 use crate::error::{Error, Result};
 use crate::model::chunk::{Elements, TextBuffer};
 use crate::model::data_type::DataType;
+use crate::model::swap;
 use crate::model::tree::ArrayNode;
 
 /// Largest decoded chunk, in bytes: elements of fixed size, or the texts of one chunk together.
@@ -26,8 +27,10 @@ pub struct ZarrDecoder {
     chunk_shape: Vec<NonZeroU64>,
     /// Of one chunk.
     element_count: u64,
-    /// `None` for texts.
+    /// `None` for texts and bytes of variable length.
     item_size: Option<u64>,
+    /// Whether elements must be UTF-8.
+    is_text: bool,
     /// Whether elements must be 0 or 1.
     is_boolean: bool,
     partly_readable: bool,
@@ -40,7 +43,8 @@ impl ZarrDecoder {
     /// `Unimplemented` naming a type or codec that is not served, `ResourceExhausted` for chunks
     /// above [`MAX_CHUNK_BYTES`], `DataLoss` for metadata that contradicts itself.
     pub(super) fn new(path: &str, array: &ArrayNode) -> Result<Self> {
-        let item_size = (array.data_type != DataType::String).then_some(array.data_type.item_size() as u64);
+        let is_fixed = !matches!(array.data_type, DataType::String | DataType::Binary);
+        let item_size = is_fixed.then_some(array.data_type.item_size() as u64);
         let count = array.chunk_shape.iter().try_fold(1_u64, |total, length| total.checked_mul(*length));
         let bytes = count.and_then(|count| count.checked_mul(item_size.unwrap_or(size_of::<u64>() as u64)));
         let element_count = match (count, bytes) {
@@ -60,6 +64,7 @@ impl ZarrDecoder {
                 .ok_or_else(|| Error::data_loss(format!("array '{path}' has a chunk length of 0")))?,
             element_count,
             item_size,
+            is_text: array.data_type == DataType::String,
             is_boolean: array.data_type == DataType::Boolean,
             partly_readable: array.partly_readable,
         })
@@ -118,7 +123,7 @@ impl ZarrDecoder {
     }
 
     fn decode_shape(&self, encoded: &Bytes, shape: &[NonZeroU64], count: u64) -> Result<Elements> {
-        let Codecs { chain, data_type, fill_value } = &self.codecs;
+        let Codecs { chain, data_type, fill_value, .. } = &self.codecs;
         // One thread: chunks are decoded side by side by the caller's pool.
         let options = CodecOptions::default().with_concurrent_target(1).with_validate_checksums(true);
         let decode = || chain.decode(Cow::Borrowed(encoded.as_ref()), shape, data_type, fill_value, &options);
@@ -148,18 +153,28 @@ impl ZarrDecoder {
         if self.is_boolean && bytes.iter().any(|byte| *byte > 1) {
             return Err(self.corrupt("a boolean is neither 0 nor 1"));
         }
-        Ok(Elements::Fixed(bytes))
+        if self.codecs.swaps.is_empty() {
+            return Ok(Elements::Fixed(bytes));
+        }
+        let mut bytes = Vec::from(bytes);
+        swap::reverse(&mut bytes, usize::try_from(self.item_size.unwrap_or(0)).unwrap_or(0), &self.codecs.swaps);
+        Ok(Elements::Fixed(Bytes::from(bytes)))
     }
 
-    /// Texts, if there are `count` and each is UTF-8.
+    /// Texts, if there are `count` and each is UTF-8, or bytes.
     fn texts(&self, bytes: Vec<u8>, offsets: &[usize], count: u64) -> Result<Elements> {
         if self.item_size.is_some() || offsets.len() as u64 != count.saturating_add(1) {
             return Err(self.corrupt(format!("{} offsets were decoded for {count} texts", offsets.len())));
         }
-        let text = std::str::from_utf8(&bytes).map_err(|error| self.corrupt(error))?;
         let ordered = offsets.is_sorted() && offsets.first() == Some(&0) && offsets.last() == Some(&bytes.len());
-        if !ordered || !offsets.iter().all(|offset| text.is_char_boundary(*offset)) {
-            return Err(self.corrupt("a text is not UTF-8 or lies outside the chunk"));
+        if !ordered {
+            return Err(self.corrupt("a text lies outside the chunk"));
+        }
+        if self.is_text {
+            let text = std::str::from_utf8(&bytes).map_err(|error| self.corrupt(error))?;
+            if !offsets.iter().all(|offset| text.is_char_boundary(*offset)) {
+                return Err(self.corrupt("a text is not UTF-8"));
+            }
         }
         let offsets = offsets.iter().map(|offset| *offset as u64).collect();
         Ok(Elements::Text(TextBuffer { offsets, bytes }))

@@ -1,17 +1,17 @@
 //! Finding the metadata documents of a store, with as few reads as the store allows.
 //!
-//! Consolidated metadata is used when there (one read for version 3, two for version 2); otherwise
-//! the store is listed and its documents are read together. Nothing is interpreted beyond what is
-//! needed to find the next document.
+//! Consolidated metadata is used when there (one read for version 3, two for version 2). Otherwise the
+//! documents that a known listing shows are read together, or the store is walked (`walk`). Nothing is
+//! interpreted beyond what is needed to find the next document.
 
 use std::collections::BTreeMap;
 
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 
-use super::json;
-use crate::error::{Error, Result, ResultExt};
-use crate::storage::reader::FolderReader;
+use super::{json, walk};
+use crate::error::{Error, Kind, Result, ResultExt};
+use crate::storage::reader::{FolderReader, Known};
 
 /// Largest metadata document, in bytes.
 pub const MAX_DOCUMENT_BYTES: usize = 64 << 20;
@@ -44,18 +44,37 @@ pub(super) type Documents = BTreeMap<String, NodeDocuments>;
 /// `NotFound` when there is none, `DataLoss` for one that is corrupt, `ResourceExhausted` for more
 /// than this reader holds, and the errors of reading.
 pub(super) async fn find(folder: &dyn FolderReader) -> Result<Documents> {
-    if let Some(root) = read(folder, "zarr.json").await? {
+    let root = match read(folder, "zarr.json").await {
+        Ok(root) => root,
+        // A store that must not be listed refuses what does not exist; consolidated metadata of version 2
+        // proves that there is no `zarr.json`.
+        Err(error) if error.kind() == Kind::PermissionDenied => match read(folder, ".zmetadata").await {
+            Ok(Some(document)) => return consolidated_v2(document),
+            _ => return Err(error),
+        },
+        Err(error) => return Err(error),
+    };
+    if let Some(root) = root {
         return match root.get("node_type").and_then(Value::as_str) {
             Some("group") => match consolidated_v3(&root)? {
                 Some(documents) => Ok(documents),
-                None => list(folder).await,
+                None => unconsolidated(folder, Some(root)).await,
             },
             _ => Ok(Documents::from([(String::new(), NodeDocuments { v3: Some(root), ..Default::default() })])),
         };
     }
     match read(folder, ".zmetadata").await? {
         Some(document) => consolidated_v2(document),
-        None => list(folder).await,
+        None => unconsolidated(folder, None).await,
+    }
+}
+
+/// The documents of a store that tells them one by one: by its listing where that is known, else by
+/// walking, which does not list chunks. `root` is the document of a version 3 root.
+async fn unconsolidated(folder: &dyn FolderReader, root: Option<Value>) -> Result<Documents> {
+    match folder.known("zarr.json") {
+        Known::Nothing => walk::documents(folder, root).await,
+        Known::Absent | Known::Size(_) => list(folder).await,
     }
 }
 
@@ -126,34 +145,50 @@ async fn list(folder: &dyn FolderReader) -> Result<Documents> {
     let version_3 = names.iter().any(|path| path == "zarr.json") || (!has_v2_root && names.iter().any(is_v3));
     let names: Vec<String> = names.into_iter().filter(|path| is_v3(path) == version_3).collect();
     if names.is_empty() {
-        return Err(Error::not_found(format!("'{}' has no zarr metadata", folder.url())));
+        return Err(no_metadata(folder));
     }
     check_count(if version_3 { names.len() } else { names.len() / 2 })?;
-    let mut texts = stream::iter(names.into_iter().map(|path| fetch(folder, path))).buffer_unordered(READS_IN_FLIGHT);
     let (mut documents, mut total) = (Documents::new(), 0_usize);
-    while let Some((path, text)) = texts.try_next().await? {
-        total = total.saturating_add(text.len());
-        if total > MAX_LISTED_BYTES {
+    for (path, document) in fetch(folder, names, &mut total).await? {
+        let gone = || Error::failed_precondition(format!("object '{path}' went away while the store was opened"));
+        place(&mut documents, &path, document.ok_or_else(gone)?)?;
+    }
+    Ok(documents)
+}
+
+/// The error for a store without metadata.
+pub(super) fn no_metadata(folder: &dyn FolderReader) -> Error {
+    Error::not_found(format!("'{}' has no zarr metadata", folder.url()))
+}
+
+/// The documents at `paths` that are there, read together; `total` counts their bytes.
+///
+/// # Errors
+/// `DataLoss` for one that is corrupt, `ResourceExhausted` above a limit, and the errors of reading.
+pub(super) async fn fetch(
+    folder: &dyn FolderReader,
+    paths: Vec<String>,
+    total: &mut usize,
+) -> Result<Vec<(String, Option<Value>)>> {
+    let read = |path: String| async move { Ok::<_, Error>((folder.read(&path, None).await?, path)) };
+    let mut texts = stream::iter(paths.into_iter().map(read)).buffer_unordered(READS_IN_FLIGHT);
+    let mut documents = Vec::new();
+    while let Some((text, path)) = texts.try_next().await? {
+        *total = total.saturating_add(text.as_ref().map_or(0, bytes::Bytes::len));
+        if *total > MAX_LISTED_BYTES {
             return Err(Error::resource_exhausted(format!(
                 "the metadata of '{}' exceeds the limit (MAX_LISTED_BYTES) of {MAX_LISTED_BYTES} bytes",
                 folder.url()
             )));
         }
-        place(&mut documents, &path, parse(&text, &path)?)?;
+        let document = text.map(|text| parse(&text, &path)).transpose()?;
+        documents.push((path, document));
     }
     Ok(documents)
 }
 
-/// One listed document.
-async fn fetch(folder: &dyn FolderReader, path: String) -> Result<(String, bytes::Bytes)> {
-    match folder.read(&path, None).await? {
-        Some(text) => Ok((path, text)),
-        None => Err(Error::failed_precondition(format!("object '{path}' went away while the store was opened"))),
-    }
-}
-
 /// Puts a document under the node that its key names; keys that are no metadata are left out.
-fn place(documents: &mut Documents, key: &str, document: Value) -> Result<()> {
+pub(super) fn place(documents: &mut Documents, key: &str, document: Value) -> Result<()> {
     if !is_metadata(key) {
         return Ok(());
     }
@@ -178,7 +213,7 @@ fn slot<'a>(documents: &'a mut Documents, path: &str, object: &str) -> Result<&'
     Ok(documents.entry(path.to_owned()).or_default())
 }
 
-fn check_count(nodes: usize) -> Result<()> {
+pub(super) fn check_count(nodes: usize) -> Result<()> {
     if nodes <= MAX_NODES {
         return Ok(());
     }

@@ -29,14 +29,19 @@ mod codec;
 mod data_type;
 mod decoder;
 mod documents;
+mod filter;
 mod json;
 mod locate;
 mod node;
+mod number;
 mod record;
 mod shard;
 mod shard_index;
+mod step;
+mod structured;
 #[cfg(test)]
 mod tests;
+mod walk;
 
 pub use codec::{V2_CODECS, V3_CODECS};
 pub use decoder::{MAX_CHUNK_BYTES, ZarrDecoder};
@@ -44,11 +49,14 @@ pub use documents::{MAX_DOCUMENT_BYTES, MAX_LISTED_BYTES, MAX_NODES, READS_IN_FL
 pub use locate::INDEXES_IN_FLIGHT;
 pub use shard::MAX_INDEX_BYTES;
 pub use shard_index::MAX_KEPT_INDEX_BYTES;
+pub use step::MAX_LZMA_BYTES;
+pub use walk::MAX_BARE_FOLDERS;
 
 /// An opened zarr store.
 #[derive(Debug)]
 pub struct ZarrStore {
     folder: Arc<dyn FolderReader>,
+    identity: String,
     tree: Tree,
     shard_indexes: ShardIndexes,
 }
@@ -65,18 +73,18 @@ impl ZarrStore {
             && let Some(record) = indexes.load(identity, record::NAME).await?
             && let Some(tree) = record::decode(&record)
         {
-            return Ok(Self::of(folder, tree));
+            return Ok(Self::of(folder, identity, tree));
         }
         let documents = documents::find(folder.as_ref()).await;
         let tree = documents.and_then(node::tree).with_context(|| format!("zarr store '{}'", folder.url()))?;
         if !identity.is_empty() {
             indexes.save(identity, record::NAME, record::encode(&tree)?).await?;
         }
-        Ok(Self::of(folder, tree))
+        Ok(Self::of(folder, identity, tree))
     }
 
-    fn of(folder: Arc<dyn FolderReader>, tree: Tree) -> Self {
-        Self { folder, tree, shard_indexes: ShardIndexes::new(MAX_KEPT_INDEX_BYTES) }
+    fn of(folder: Arc<dyn FolderReader>, identity: &str, tree: Tree) -> Self {
+        Self { folder, identity: identity.to_owned(), tree, shard_indexes: ShardIndexes::new(MAX_KEPT_INDEX_BYTES) }
     }
 
     /// All groups and arrays.
@@ -100,6 +108,11 @@ impl ZarrStore {
     /// As there, and `ResourceExhausted` for chunks above [`MAX_CHUNK_BYTES`].
     pub fn decoder(&self, path: &str) -> Result<ZarrDecoder> {
         ZarrDecoder::new(path, self.tree.array(path)?)
+    }
+
+    /// What the store's contents are known by; none when they may change under the same name.
+    pub fn identity(&self) -> Option<&str> {
+        Some(self.identity.as_str()).filter(|identity| !identity.is_empty() && self.folder.is_pinned())
     }
 
     /// The reader of the store's objects.

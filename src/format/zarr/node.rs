@@ -175,7 +175,7 @@ fn v2_array(document: Value, attributes: Attributes) -> Result<Node> {
 
 /// Whether elements lie in a chunk as they are, but for byte order.
 fn is_plain(data_type: &DataType) -> bool {
-    !matches!(data_type, DataType::String | DataType::Unsupported { .. })
+    !matches!(data_type, DataType::String | DataType::Binary | DataType::Unsupported { .. })
 }
 
 /// The shape of a chunk, one positive length per dimension of `shape`.

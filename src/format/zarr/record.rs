@@ -11,7 +11,7 @@ use crate::model::tree::Tree;
 /// Name of the record.
 pub(super) const NAME: &str = "zarr/tree";
 /// First bytes of a record; the number changes with what a tree or its arrays' `storage` hold.
-const VERSION: &[u8] = b"zarr tree 2\n";
+const VERSION: &[u8] = b"zarr tree 3\n";
 
 /// The record of `tree`.
 ///

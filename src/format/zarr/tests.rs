@@ -2,6 +2,7 @@
 
 mod corrupt;
 mod elements;
+mod filters;
 mod folder;
 mod open;
 mod refused;

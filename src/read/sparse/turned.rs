@@ -176,7 +176,7 @@ impl TurnedAnswer {
     async fn indices(&self, context: &ReadContext, piece: &Piece) -> Result<PrimitiveArray<UInt64Type>> {
         let (hierarchy, path) = (&self.stored.hierarchy, self.stored.sparse.indices());
         let indices = read_array(context, hierarchy, &path, &selection(piece), Caching::Bypass).await?;
-        self.stored.checked_indices(indices).await
+        self.stored.checked_indices(context, indices).await
     }
 
     async fn values(&self, context: &ReadContext, piece: &Piece) -> Result<Values> {

@@ -6,6 +6,8 @@ use arrow::array::{
 };
 use arrow::datatypes::{ArrowDictionaryKeyType, Field, Int8Type, Int16Type, Int32Type};
 
+use proptest::prelude::*;
+
 use super::*;
 use crate::error::Kind;
 
@@ -192,6 +194,51 @@ fn refuses_what_is_no_filter() {
 fn substrait_is_refused_by_name() {
     let error = Predicate::from_substrait(&[1, 2], table().schema()).unwrap_err();
     assert_eq!(error.kind(), Kind::Unimplemented);
+}
+
+proptest! {
+    /// Conditions on codes against the same conditions on the texts themselves: unused categories, a
+    /// category twice, one that is null, rows without one, and more categories than rows.
+    #[test]
+    fn categories_answer_as_their_texts(
+        words in prop::collection::vec(prop::option::weighted(0.9, "[ABC][a-c]?"), 1..30),
+        codes in prop::collection::vec(prop::option::weighted(0.8, 0_usize..30), 0..60),
+        numbers in prop::collection::vec(0_i64..4, 60),
+    ) {
+        let codes: Vec<Option<i8>> = codes.iter().map(|code| code.map(|code| (code % words.len()) as i8)).collect();
+        let values = Arc::new(StringArray::from(words.clone()));
+        let dictionary = DictionaryArray::<Int8Type>::new(Int8Array::from(codes.clone()), values);
+        let texts: StringArray = codes.iter().map(|code| code.and_then(|code| words[code as usize].as_deref())).collect();
+        let rows = batch(vec![
+            ("k", Arc::new(dictionary)),
+            ("t", Arc::new(texts)),
+            ("n", Arc::new(Int64Array::from(numbers[..codes.len()].to_vec()))),
+        ]);
+        for text in [
+            "k = 'A'", "k != 'A'", "'B' < k", "k IN ('A', 'Bb')", "k NOT IN ('A', 'Bb')", "k IN ('A', NULL)",
+            "k IS NULL", "k IS NOT NULL", "NOT (k = 'A' OR k LIKE 'B%')", "k BETWEEN 'A' AND 'B'",
+            "upper(k) = 'AA' AND n > 1", "n = 2 OR k = 'C'", "(k = 'A') = (n = 1)", "k = t", "k IS DISTINCT FROM 'A'",
+            "starts_with(k, 'B') AND NOT (n = 0 AND k = 'Bb')", "(k = 'A') IS NOT TRUE", "coalesce(k, 'A') = 'A'",
+            "k = NULL OR n = 1",
+        ] {
+            let of_texts = text.replace("k", "t").replace("LItE", "LIKE");
+            let met = |text: &str| Predicate::parse(text, rows.schema()).unwrap().evaluate(&rows).unwrap();
+            prop_assert_eq!(met(text), met(&of_texts), "{}", text);
+        }
+    }
+}
+
+#[test]
+fn conditions_on_a_category_are_decided_once() {
+    let table = table();
+    let places = |text: &str| Predicate::parse(text, table.schema()).unwrap().by_category.len();
+    assert_eq!(places("cell_type IN ('B', 'x') AND n_genes > 1"), 1);
+    assert_eq!(places("cell_type = 'B' OR (NOT group16 = 'B' AND n_genes > 1)"), 2);
+    assert_eq!(places("NOT (cell_type = 'B' OR cell_type IS NULL)"), 1);
+    // Two columns, no category, and what could fail for a category that no row has.
+    assert_eq!(places("cell_type = name"), 0);
+    assert_eq!(places("name = 'a'"), 0);
+    assert_eq!(places("cell_type::int = 1"), 0);
 }
 
 #[test]

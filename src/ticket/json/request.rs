@@ -9,6 +9,7 @@ use crate::ticket::wire;
 
 const LAYOUTS: [&str; 6] = ["auto", "rows", "wide", "sparse", "dense", "coo"];
 const PARTITIONINGS: [&str; 2] = ["none", "hive"];
+const JOINS: [&str; 3] = ["unspecified", "inner", "outer"];
 
 pub(super) fn request_from_json(value: Value) -> Result<wire::SliceRequest> {
     let mut object = Item { path: String::new(), value }.object()?;
@@ -33,6 +34,7 @@ pub(super) fn request_from_json(value: Value) -> Result<wire::SliceRequest> {
         squeeze: flag(&mut object, "squeeze")?,
         max_batch_bytes: object.take("max_batch_bytes")?.map(Item::unsigned).transpose()?,
         max_batch_rows: object.take("max_batch_rows")?.map(Item::unsigned).transpose()?,
+        join: name(object.take("join")?, "JOIN_", &JOINS)?,
     };
     object.finish()?;
     Ok(request)

@@ -1,8 +1,6 @@
 //! Attributes: messages in the header or in dense storage, and their values as JSON.
 
 use bytes::Bytes;
-use hdf5_reader::btree_v2::{self, BTreeV2Header, BTreeV2Record};
-use hdf5_reader::fractal_heap::{FractalHeap, FractalHeapDirectBlockCache};
 use hdf5_reader::io::Cursor as CrateCursor;
 use hdf5_reader::messages::attribute_info;
 use serde_json::{Value, json};
@@ -11,6 +9,7 @@ use super::cursor::{Cursor, is_undefined, text};
 use super::dataspace::{self, Extent};
 use super::datatype;
 use super::header::{self, Message, kind};
+use super::heap::heap_objects;
 use super::value::Values;
 use super::view::{View, parser_error};
 use crate::error::{Error, Kind, Result, ResultExt};
@@ -24,17 +23,13 @@ const MAX_ATTRIBUTES: usize = 65_536;
 /// All attributes of the object with `messages`, in stored order.
 pub(super) fn attributes(view: &View, messages: &[Message]) -> Result<Attributes> {
     let mut attributes = Attributes::new();
-    for message in messages {
-        match message.kind {
-            kind::ATTRIBUTE => add(view, message.body.clone(), &mut attributes)?,
-            kind::ATTRIBUTE_INFO => {
-                for body in dense(view, &message.body)? {
-                    add(view, body, &mut attributes)?;
-                }
-            }
-            _ => {}
+    view.each(messages, |message| match message.kind {
+        kind::ATTRIBUTE => add(view, message.body.clone(), &mut attributes),
+        kind::ATTRIBUTE_INFO => {
+            view.each(dense(view, &message.body)?, |body| add(view, body, &mut attributes)).map(drop)
         }
-    }
+        _ => Ok(()),
+    })?;
     Ok(attributes)
 }
 
@@ -46,36 +41,6 @@ fn dense(view: &View, body: &Bytes) -> Result<Vec<Bytes>> {
         return Ok(Vec::new());
     }
     heap_objects(view, info.fractal_heap_address, info.btree_name_index_address, MAX_ATTRIBUTES)
-}
-
-/// The objects of the fractal heap at `heap` that the B-tree at `index` lists: dense attributes or
-/// links.
-pub(super) fn heap_objects(view: &View, heap: u64, index: u64, limit: usize) -> Result<Vec<Bytes>> {
-    let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
-    let failed = |error| parser_error(&error);
-    view.prefetch([heap, index], 0);
-    let header = BTreeV2Header::parse_at_storage(view, index, offset_size, length_size).map_err(failed)?;
-    if header.total_records > limit as u64 {
-        return Err(Error::resource_exhausted(format!("{} entries, more than {limit}", header.total_records)));
-    }
-    let heap = FractalHeap::parse_at_storage(view, heap, offset_size, length_size).map_err(failed)?;
-    let records = btree_v2::collect_btree_v2_records_storage(view, &header, offset_size, length_size, None, &[], None)
-        .map_err(failed)?;
-    let mut blocks = FractalHeapDirectBlockCache::default();
-    let mut objects = Vec::new();
-    for record in &records {
-        let (BTreeV2Record::LinkNameHash { heap_id, .. }
-        | BTreeV2Record::CreationOrder { heap_id, .. }
-        | BTreeV2Record::AttributeNameHash { heap_id, .. }
-        | BTreeV2Record::AttributeCreationOrder { heap_id, .. }) = record
-        else {
-            return Err(Error::data_loss("a name index holds records of another kind"));
-        };
-        let object =
-            heap.get_object_storage_cached(heap_id, view, offset_size, length_size, &mut blocks).map_err(failed)?;
-        objects.push(Bytes::from(object));
-    }
-    Ok(objects)
 }
 
 struct Parts {

@@ -1,13 +1,14 @@
 //! The chunk index of one dataset to a list of stored chunks.
 
-use hdf5_reader::chunk_index::{ChunkEntry, collect_implicit_chunk_entries, collect_v2_chunk_entries_storage};
-use hdf5_reader::extensible_array::collect_extensible_array_chunk_entries_storage;
-use hdf5_reader::fixed_array::collect_fixed_array_chunk_entries_storage;
+use bytes::Bytes;
 
-use super::chunk_tree::tree_chunks;
-use super::cursor::is_undefined;
-use super::extensible::prefetch_blocks;
-use super::view::{View, parser_error};
+use super::array_index::Numbering;
+use super::cursor::{Cursor, is_undefined};
+use super::extensible::extensible_chunks;
+use super::first_tree::tree_chunks;
+use super::fixed_array::fixed_chunks;
+use super::second_tree::SecondTree;
+use super::view::View;
 use crate::error::{Error, Result};
 use crate::format::hdf5::dataset::ChunkIndex;
 
@@ -22,7 +23,6 @@ pub(crate) struct Indexed {
     pub(crate) shape: Vec<u64>,
     pub(crate) maximum: Option<Vec<u64>>,
     pub(crate) chunk_shape: Vec<u64>,
-    pub(crate) element_size: u64,
     /// Bytes of one chunk without filters.
     pub(crate) chunk_bytes: u64,
 }
@@ -50,58 +50,66 @@ pub(super) fn stored_chunks(view: &View, indexed: &Indexed) -> Result<Vec<Stored
     if dense && grid > MAX_CHUNKS {
         return Err(too_many());
     }
-    if indexed.index == ChunkIndex::ExtensibleArray {
-        prefetch_blocks(view, indexed.address, grid);
-    }
-    let entries = match &indexed.index {
+    let mut chunks = match &indexed.index {
         ChunkIndex::BTree1 => tree_chunks(view, indexed)?,
-        ChunkIndex::Single { length, filter_mask } => vec![ChunkEntry {
+        ChunkIndex::BTree2 => record_chunks(view, indexed)?,
+        ChunkIndex::FixedArray => fixed_chunks(view, indexed)?,
+        ChunkIndex::ExtensibleArray => extensible_chunks(view, indexed)?,
+        ChunkIndex::Implicit => implicit_chunks(indexed)?,
+        ChunkIndex::Single { length, filter_mask } => vec![StoredChunk {
+            first: vec![0; indexed.shape.len()],
             address: indexed.address,
-            size: length.unwrap_or(0),
+            length: length.unwrap_or(indexed.chunk_bytes),
             filter_mask: *filter_mask,
-            offsets: vec![0; indexed.shape.len()],
         }],
-        _ => crate_chunks(view, indexed)?,
     };
-    if entries.len() as u64 > MAX_CHUNKS {
-        return Err(too_many());
-    }
     let offset_size = view.addressing.offset_size;
-    let stored = entries.into_iter().filter(|entry| !is_undefined(entry.address, offset_size)).map(|entry| {
-        let length = if entry.size == 0 { indexed.chunk_bytes } else { entry.size };
-        StoredChunk { first: entry.offsets, address: entry.address, length, filter_mask: entry.filter_mask }
-    });
-    Ok(stored.collect())
+    chunks.retain(|chunk| !is_undefined(chunk.address, offset_size));
+    Ok(chunks)
 }
 
-fn crate_chunks(view: &View, indexed: &Indexed) -> Result<Vec<ChunkEntry>> {
-    let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
-    let chunk: Vec<u32> = indexed.chunk_shape.iter().map(|length| u32::try_from(*length).unwrap_or(u32::MAX)).collect();
-    let (address, shape) = (indexed.address, indexed.shape.as_slice());
-    match indexed.index {
-        ChunkIndex::BTree2 => {
-            let rank = u32::try_from(shape.len()).unwrap_or(u32::MAX);
-            collect_v2_chunk_entries_storage(view, address, offset_size, length_size, rank, &chunk, None)
-        }
-        ChunkIndex::FixedArray => {
-            collect_fixed_array_chunk_entries_storage(view, address, offset_size, length_size, shape, &chunk, None)
-        }
-        ChunkIndex::ExtensibleArray => collect_extensible_array_chunk_entries_storage(
-            view,
-            address,
-            offset_size,
-            length_size,
-            shape,
-            indexed.maximum.as_deref(),
-            &chunk,
-            None,
-        ),
-        _ => {
-            let size = usize::try_from(indexed.element_size).unwrap_or(usize::MAX);
-            collect_implicit_chunk_entries(address, shape, &chunk, size, None, view.end())
-        }
+/// Chunks in a B-tree of version 2: records of kind 10, or of kind 11 with filters.
+fn record_chunks(view: &View, indexed: &Indexed) -> Result<Vec<StoredChunk>> {
+    let tree = SecondTree::open(view, indexed.address)?;
+    if tree.count() > MAX_CHUNKS {
+        return Err(too_many());
     }
-    .map_err(|error| parser_error(&error))
+    let (offset_size, rank) = (usize::from(view.addressing.offset_size), indexed.shape.len());
+    let kind = tree.kind();
+    let chunk = |record: Bytes| {
+        // What is not address, filter mask and positions is the size of the chunk.
+        let rest = record.len().checked_sub(offset_size + 8 * rank).ok_or_else(|| bad_record(kind, &record))?;
+        let mut cursor = Cursor::new(record.clone());
+        let address = cursor.unsigned(offset_size)?;
+        let (length, filter_mask) = match (kind, rest) {
+            (10, 0) => (indexed.chunk_bytes, 0),
+            (11, 5..=12) => (cursor.unsigned(rest - 4)?, cursor.u32()?),
+            _ => return Err(bad_record(kind, &record)),
+        };
+        let first = indexed.chunk_shape.iter().map(|chunk| {
+            let at = cursor.unsigned(8)?.checked_mul(*chunk);
+            at.ok_or_else(|| Error::data_loss("the place of a chunk does not fit in 64 bits"))
+        });
+        Ok(StoredChunk { first: first.collect::<Result<_>>()?, address, length, filter_mask })
+    };
+    tree.records(view)?.into_iter().map(chunk).collect()
+}
+
+fn bad_record(kind: u8, record: &Bytes) -> Error {
+    Error::data_loss(format!("a chunk index with records of kind {kind} and {} bytes", record.len()))
+}
+
+/// Chunks back to back, numbered over the greatest shape.
+fn implicit_chunks(indexed: &Indexed) -> Result<Vec<StoredChunk>> {
+    let numbering = Numbering::new(indexed, false);
+    let chunk = |position: Vec<u64>| {
+        let offset = numbering.number(&position)?.checked_mul(indexed.chunk_bytes);
+        let address = offset.and_then(|offset| offset.checked_add(indexed.address));
+        let address = address.ok_or_else(|| Error::data_loss("chunks back to back that no file can hold"))?;
+        let first = position.iter().zip(&indexed.chunk_shape).map(|(at, chunk)| at.saturating_mul(*chunk)).collect();
+        Ok(StoredChunk { first, address, length: indexed.chunk_bytes, filter_mask: 0 })
+    };
+    numbering.positions().map(chunk).collect()
 }
 
 pub(super) fn too_many() -> Error {

@@ -1,4 +1,4 @@
-//! Texts of variable length while the tree is parsed; data goes another way.
+//! Data of variable length while the tree is parsed; data goes another way.
 
 use std::collections::HashMap;
 
@@ -6,7 +6,17 @@ use bytes::Bytes;
 
 use super::view::View;
 use crate::error::Result;
-use crate::format::hdf5::collection::{COLLECTION_HEAD, Collection, TextReference, collection_size};
+use crate::format::hdf5::collection::{COLLECTION_HEAD, Collection, HeapReference, collection_size};
+
+/// Bytes of a collection as libhdf5 makes them.
+const USUAL_BYTES: u64 = 4096;
+
+/// Says that the collections of the references of `size` bytes in `data` will be read.
+pub(super) fn prefetch_texts(view: &View, data: &[u8], size: usize) {
+    let used = |reference: &HeapReference| reference.length > 0 && reference.address > 0;
+    let references = data.chunks_exact(size.max(1)).filter_map(HeapReference::parse).filter(used);
+    view.prefetch(references.map(|reference| reference.address), USUAL_BYTES);
+}
 
 /// The heap collections of one attribute.
 pub(super) struct HeapView<'a> {
@@ -19,8 +29,8 @@ impl<'a> HeapView<'a> {
         Self { view, collections: HashMap::new() }
     }
 
-    /// The bytes that `reference` means.
-    pub(super) fn text(&mut self, reference: TextReference) -> Result<Bytes> {
+    /// The bytes that `reference` means, whose length counts elements of `size` bytes.
+    pub(super) fn object(&mut self, reference: HeapReference, size: u64) -> Result<Bytes> {
         let address = reference.address;
         if !self.collections.contains_key(&address) {
             let length_size = self.view.addressing.length_size;
@@ -29,7 +39,7 @@ impl<'a> HeapView<'a> {
             self.collections.insert(address, Collection::parse(bytes, length_size)?);
         }
         match self.collections.get(&address) {
-            Some(collection) => Ok(Bytes::copy_from_slice(collection.text(reference)?)),
+            Some(collection) => Ok(Bytes::copy_from_slice(collection.object(reference, size)?)),
             None => Ok(Bytes::new()),
         }
     }

@@ -8,13 +8,15 @@ use hdf5_reader::messages::layout::{self, ChunkIndexing, DataLayout};
 use super::cursor::{Cursor, is_undefined};
 use super::dataspace::{self, Extent};
 use super::datatype;
+use super::external;
 use super::header::{Message, kind};
 use super::view::{View, parser_error};
 use crate::error::{Error, Result};
 use crate::format::hdf5::dataset::{ChunkIndex, DatasetStorage, Layout};
 use crate::format::hdf5::filter::{Filter, known_name};
+use crate::format::hdf5::outside::tile;
 use crate::format::hdf5::stored_type::StoredType;
-use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE};
+use crate::model::data_type::DataType;
 use crate::model::tree::{ArrayNode, Attributes, Node};
 
 /// Layout class of virtual datasets.
@@ -22,21 +24,23 @@ const VIRTUAL: u8 = 3;
 /// Layout flag: chunks over the edge are not filtered.
 const PLAIN_EDGES: u8 = 1;
 
-/// The array described by `messages`; unreadable when its bytes lie elsewhere.
+/// The array described by `messages`.
 pub(super) fn dataset(view: &View, messages: &[Message], attributes: Attributes) -> Result<Node> {
     let body = |kind: u16| messages.iter().find(|message| message.kind == kind).map(|message| &message.body);
     let needed =
         |kind: u16, name: &str| body(kind).ok_or_else(|| Error::data_loss(format!("a dataset has no {name} message")));
-    if body(kind::EXTERNAL_FILES).is_some() {
-        return Ok(unreadable("dataset whose data lies in external files"));
-    }
     let layout_body = needed(kind::LAYOUT, "layout")?;
-    if layout_body.first().is_some_and(|version| *version >= 3) && layout_body.get(1) == Some(&VIRTUAL) {
-        return Ok(unreadable("virtual dataset (its data lies in other datasets)"));
-    }
+    let is_virtual = layout_body.first().is_some_and(|version| *version >= 3) && layout_body.get(1) == Some(&VIRTUAL);
     let extent = dataspace::parse(view, needed(kind::DATASPACE, "dataspace")?)?;
     let stored = datatype::parse(needed(kind::DATATYPE, "datatype")?.clone())?;
-    let (layout, chunk_shape) = parse_layout(view, layout_body, &extent)?;
+    let (layout, chunk_shape) = match body(kind::EXTERNAL_FILES) {
+        _ if is_virtual => {
+            let unlimited = extent.maximum.as_ref().is_some_and(|maximum| maximum.contains(&u64::MAX));
+            (Layout::Virtual { unlimited }, tile(&extent.shape, stored.size()?))
+        }
+        Some(body) => (Layout::External { pieces: external::pieces(view, body)? }, tile(&extent.shape, stored.size()?)),
+        None => parse_layout(view, layout_body, &extent)?,
+    };
     let filters = match (&layout, body(kind::FILTERS)) {
         (Layout::Chunked { .. }, Some(body)) => parse_filters(body)?,
         _ => Vec::new(),
@@ -47,12 +51,9 @@ pub(super) fn dataset(view: &View, messages: &[Message], attributes: Attributes)
         fill: parse_fill(&stored, body(kind::FILL_VALUE), body(kind::FILL_VALUE_OLD))?,
         element_size: stored.size()?,
         swaps: stored.swaps().unwrap_or_default(),
+        narrows: stored.narrows().unwrap_or_default(),
     };
     array(&extent, &stored, chunk_shape, &storage, attributes)
-}
-
-fn unreadable(reason: &str) -> Node {
-    Node::Unreadable { reason: format!("{reason}: not supported") }
 }
 
 fn array(
@@ -64,14 +65,15 @@ fn array(
 ) -> Result<Node> {
     extent.count()?;
     let data_type = stored.data_type();
-    let short_references = data_type == DataType::String && storage.element_size != HEAP_REFERENCE_SIZE as u64;
+    let is_reference = matches!(data_type, DataType::String | DataType::List { .. } | DataType::Reference);
+    let short_references = is_reference && storage.element_size != data_type.item_size() as u64;
     let array = ArrayNode {
         shape: extent.shape.clone(),
         is_null: extent.is_null,
         data_type,
         chunk_shape,
         filters: storage.filters.iter().map(|filter| filter.name.clone()).collect(),
-        partly_readable: storage.filters.is_empty() && !short_references,
+        partly_readable: storage.filters.is_empty() && !short_references && !storage.is_elsewhere(),
         attributes,
         storage: serde_json::to_value(storage)
             .map_err(|error| Error::internal("the storage of a dataset cannot be kept").with_source(error))?,

@@ -40,6 +40,10 @@ pub(super) fn parse(view: &View, body: &Bytes) -> Result<Extent> {
     if message.dims.len() > MAX_RANK {
         return Err(Error::data_loss(format!("{} dimensions, expected at most {MAX_RANK}", message.dims.len())));
     }
+    let mut largest = message.max_dims.iter().flatten().zip(&message.dims);
+    if let Some((most, length)) = largest.find(|(most, length)| length > most) {
+        return Err(Error::data_loss(format!("a dimension of {length}, expected at most its maximum of {most}")));
+    }
     let is_null = message.dataspace_type == dataspace::DataspaceType::Null;
     Ok(Extent { is_null, shape: message.dims, maximum: message.max_dims })
 }

@@ -8,7 +8,8 @@ use bytes::Bytes;
 use super::cursor::{Cursor, text};
 use crate::error::{Error, Result};
 use crate::format::hdf5::stored_type::{StoredField, StoredType};
-use crate::model::data_type::Padding;
+use crate::model::data_type::{DataType, Padding};
+use crate::model::time::TimeStep;
 
 /// Types inside types at most.
 const MAX_DEPTH: usize = 32;
@@ -40,16 +41,14 @@ fn parse_nested(cursor: &mut Cursor, depth: usize) -> Result<StoredType> {
         1 => float(cursor, &head)?,
         2 => skipped(cursor, &head, 2, "time")?,
         3 => fixed_text(&head)?,
-        4 => skipped(cursor, &head, 4, "bit field")?,
-        5 => {
-            cursor.skip(((head.flags & 0xff) as usize).next_multiple_of(8))?;
-            StoredType::Opaque { size: head.size }
-        }
+        4 => bit_field(cursor, &head)?,
+        5 => opaque(cursor, &head)?,
         6 => compound(cursor, &head, depth)?,
         7 => reference(&head),
         8 => enumeration(cursor, &head, depth)?,
         9 => variable_length(cursor, &head, depth)?,
         10 => array(cursor, &head, depth)?,
+        11 => complex(cursor, &head, depth)?,
         class if depth == 0 => unsupported(&head, format!("datatype class {class}")),
         class => return Err(Error::unimplemented(format!("datatype class {class} inside another datatype"))),
     };
@@ -76,8 +75,59 @@ fn integer(cursor: &mut Cursor, head: &Head) -> Result<StoredType> {
         size @ (1 | 2 | 4 | 8) if whole => {
             StoredType::Integer { size, signed: head.flags & 8 != 0, big_endian: head.flags & 1 != 0 }
         }
+        size @ (1 | 2 | 4 | 8) if precision > 0 && u32::from(offset) + u32::from(precision) <= size * 8 => {
+            let (signed, big_endian) = (head.flags & 8 != 0, head.flags & 1 != 0);
+            let (shift, bits) = (u32::from(offset), u32::from(precision));
+            StoredType::PackedInteger { size, signed, big_endian, shift, bits }
+        }
         size => unsupported(head, format!("integer of {precision} bits at bit {offset} of {size} bytes")),
     })
+}
+
+/// Bits without a sign: served as an unsigned integer of all its bytes.
+fn bit_field(cursor: &mut Cursor, head: &Head) -> Result<StoredType> {
+    Ok(match integer(cursor, &Head { flags: head.flags & !8, ..*head })? {
+        StoredType::Unsupported { description, size } => {
+            StoredType::Unsupported { description: description.replacen("integer", "bit field", 1), size }
+        }
+        whole => whole,
+    })
+}
+
+/// Bytes with a tag. h5py writes numpy's times so, with numpy's type string in the tag.
+fn opaque(cursor: &mut Cursor, head: &Head) -> Result<StoredType> {
+    let tag = cursor.take(((head.flags & 0xff) as usize).next_multiple_of(8))?;
+    let tag = unpadded(&tag, Padding::NullTerminated).unwrap_or_default();
+    let parsed = tag.strip_prefix("NUMPY:").and_then(time_of);
+    Ok(match parsed {
+        Some((data_type, big_endian)) if head.size == 8 => StoredType::Time { data_type, big_endian },
+        _ => StoredType::Opaque { size: head.size },
+    })
+}
+
+/// The type and byte order of numpy's `<M8[ns]`, `>m8[h]`.
+fn time_of(text: &str) -> Option<(DataType, bool)> {
+    let (order, rest) = (text.get(..1)?, text.get(1..)?);
+    let (kind, step) = (rest.get(..3)?, TimeStep::parse(rest.get(3..)?.strip_suffix(']')?)?);
+    let data_type = match kind {
+        "M8[" => DataType::Timestamp(step),
+        "m8[" => DataType::Duration(step),
+        _ => return None,
+    };
+    matches!(order, "<" | ">").then_some((data_type, order == ">"))
+}
+
+/// HDF5 2.0's own complex numbers: a float type, of which one element has two.
+fn complex(cursor: &mut Cursor, head: &Head, depth: usize) -> Result<StoredType> {
+    let base = parse_nested(cursor, depth + 1)?;
+    let is_plain = head.flags & 1 == 1 && head.flags >> 1 & 3 == 0;
+    match base {
+        StoredType::Float { size, .. } if is_plain && size.checked_mul(2) == Some(head.size) => {
+            let field = |name: &str, offset| StoredField { name: name.into(), offset, stored: base.clone() };
+            Ok(StoredType::Compound { size: head.size, fields: vec![field("re", 0), field("im", size)] })
+        }
+        other => Ok(unsupported(head, format!("complex number of {}", other.data_type().name()))),
+    }
 }
 
 fn float(cursor: &mut Cursor, head: &Head) -> Result<StoredType> {
@@ -134,7 +184,21 @@ fn compound(cursor: &mut Cursor, head: &Head, depth: usize) -> Result<StoredType
     if overlap || ends.last().is_some_and(|(_, end, _)| *end > u64::from(head.size)) {
         return Err(Error::data_loss(format!("fields of a compound of {} bytes overlap or end outside it", head.size)));
     }
+    name_complex(&mut fields);
     Ok(StoredType::Compound { size: head.size, fields })
+}
+
+/// Calls the parts of complex numbers, `r` and `i` to h5py and PyTables, `real` and `imag` to MATLAB, `re` and
+/// `im`.
+fn name_complex(fields: &mut [StoredField]) {
+    if let [re, im] = fields
+        && matches!(&re.stored, StoredType::Float { size, .. } if re.offset == 0 && im.offset == *size)
+        && re.stored == im.stored
+        && matches!((re.name.as_str(), im.name.as_str()), ("r", "i") | ("real", "imag"))
+    {
+        re.name = "re".to_owned();
+        im.name = "im".to_owned();
+    }
 }
 
 fn field(cursor: &mut Cursor, head: &Head, depth: usize) -> Result<StoredField> {
@@ -188,15 +252,19 @@ fn enumeration(cursor: &mut Cursor, head: &Head, depth: usize) -> Result<StoredT
     if is_byte && is_boolean {
         return Ok(StoredType::Boolean);
     }
-    let shown = names.iter().take(8).map(String::as_str).collect::<Vec<_>>().join(", ");
-    Ok(unsupported(head, format!("enumeration of {count} names [{shown}{}]", if count > 8 { ", …" } else { "" })))
+    let StoredType::Integer { signed, big_endian, .. } = base else {
+        return Ok(unsupported(head, format!("enumeration of {}", base.data_type().name())));
+    };
+    let values = values.iter().map(|value| super::value::integer(value, signed, big_endian));
+    Ok(StoredType::Enumeration { members: names.into_iter().zip(values).collect(), base: Box::new(base) })
 }
 
 fn variable_length(cursor: &mut Cursor, head: &Head, depth: usize) -> Result<StoredType> {
     let base = parse_nested(cursor, depth + 1)?;
     Ok(match head.flags & 0xf {
+        0 => StoredType::Sequence { size: head.size, element: Box::new(base) },
         1 if base.size()? == 1 => StoredType::VariableText { size: head.size },
-        _ => unsupported(head, format!("variable-length sequence of {}", base.data_type().name())),
+        other => unsupported(head, format!("variable-length type of kind {other}")),
     })
 }
 

@@ -1,15 +1,15 @@
 //! The links of a group, of both kinds of group, without following any.
 
 use bytes::Bytes;
-use hdf5_reader::btree_v1;
 use hdf5_reader::io::Cursor as CrateCursor;
 use hdf5_reader::local_heap::LocalHeap;
 use hdf5_reader::messages::{link, link_info, symbol_table_msg};
 use hdf5_reader::symbol_table::SymbolTableNode;
 
-use super::attribute::heap_objects;
 use super::cursor::{is_undefined, text};
+use super::first_tree::group_nodes;
 use super::header::{Message, kind};
+use super::heap::heap_objects;
 use super::view::{View, parser_error};
 use crate::error::{Error, Result};
 
@@ -87,30 +87,29 @@ fn symbol_table(view: &View, body: &Bytes) -> Result<Vec<Link>> {
     let message =
         symbol_table_msg::parse(&mut CrateCursor::new(body), offset_size, length_size, body.len()).map_err(failed)?;
     view.prefetch([message.heap_address, message.btree_address], 0);
-    let heap = LocalHeap::parse_at_storage(view, message.heap_address, offset_size, length_size).map_err(failed)?;
-    let leaves = btree_v1::collect_btree_v1_leaves_storage(
-        view,
-        message.btree_address,
-        offset_size,
-        length_size,
-        None,
-        &[],
-        None,
-    )
-    .map_err(failed)?;
-    if leaves.is_empty() {
+    let heap = LocalHeap::parse_at_storage(view, message.heap_address, offset_size, length_size).map_err(failed);
+    let names = heap.and_then(|heap| {
+        let length = usize::try_from(heap.data_segment_size).unwrap_or(usize::MAX);
+        view.read(heap.data_segment_address, length)
+    });
+    // Names and nodes are looked at before either fails, so that what they miss is fetched together.
+    let nodes = group_nodes(view, message.btree_address);
+    let mut links = Vec::new();
+    if let Ok(nodes) = &nodes {
+        view.prefetch(nodes.iter().copied(), SYMBOL_NODE_BYTES);
+    }
+    let nodes = nodes?;
+    if nodes.is_empty() {
         return Ok(Vec::new());
     }
-    view.prefetch(leaves.iter().map(|(_, address)| *address), SYMBOL_NODE_BYTES);
-    let length = usize::try_from(heap.data_segment_size).unwrap_or(usize::MAX);
-    let names = view.read(heap.data_segment_address, length)?;
-    let mut links = Vec::new();
-    for (_, address) in leaves {
+    let names = names?;
+    view.each(nodes, |address| {
         symbol_node(view, address, &names, &mut links)?;
         if links.len() > MAX_LINKS {
             return Err(Error::resource_exhausted(format!("a group has more than {MAX_LINKS} links")));
         }
-    }
+        Ok(())
+    })?;
     Ok(links)
 }
 
@@ -136,7 +135,8 @@ fn symbol_node(view: &View, address: u64, names: &[u8], links: &mut Vec<Link>) -
     Ok(())
 }
 
-fn heap_name(names: &[u8], offset: u64) -> Result<String> {
+/// The name at `offset` of a local heap.
+pub(super) fn heap_name(names: &[u8], offset: u64) -> Result<String> {
     let rest = usize::try_from(offset).ok().and_then(|offset| names.get(offset..));
     let name = rest.and_then(|rest| rest.iter().position(|byte| *byte == 0).and_then(|end| rest.get(..end)));
     text(name.ok_or_else(|| Error::data_loss(format!("no name at byte {offset} of a local heap")))?)

@@ -34,8 +34,9 @@ fn parse(view: &View, address: u64) -> Result<Object> {
     let messages = header::messages(view, address)?;
     let has = |wanted: u16| messages.iter().any(|message| message.kind == wanted);
     if [kind::SYMBOL_TABLE, kind::LINK_INFO, kind::LINK, kind::GROUP_INFO].into_iter().any(has) {
-        let links = link::links(view, &messages)?;
-        return Ok(Object { node: Node::Group { attributes: attributes(view, &messages)? }, links });
+        // Both are looked at before either fails, so that what they miss is fetched together.
+        let (links, attributes) = (link::links(view, &messages), attributes(view, &messages));
+        return Ok(Object { node: Node::Group { attributes: attributes? }, links: links? });
     }
     if has(kind::LAYOUT) || has(kind::DATASPACE) {
         let node = dataset::dataset(view, &messages, attributes(view, &messages)?)?;

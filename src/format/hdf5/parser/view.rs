@@ -9,7 +9,8 @@ use hdf5_reader::storage::{Storage, StorageBuffer};
 use hdf5_reader::superblock::Superblock;
 use serde::{Deserialize, Serialize};
 
-use super::source::BlockSource;
+use super::super::fetch::Outcome;
+use super::blocks::{Blocks, Missing};
 use crate::error::{Error, Kind, Result};
 
 /// What the superblock says about addresses.
@@ -23,10 +24,11 @@ pub(crate) struct Addressing {
     pub(crate) length_size: u8,
 }
 
-/// A file with its addressing. Cheap to clone.
-#[derive(Clone, Debug)]
-pub(crate) struct View {
-    pub(super) source: Arc<BlockSource>,
+/// A file with its addressing, and what was missing when it was looked at.
+#[derive(Debug)]
+pub(super) struct View {
+    blocks: Arc<Blocks>,
+    missing: Missing,
     pub(super) addressing: Addressing,
 }
 
@@ -36,22 +38,36 @@ const HEAD_BYTES: u64 = 256 * 1024;
 const WRITING: u32 = 0x05;
 
 impl View {
-    /// A file whose addressing is known.
-    pub(crate) fn new(source: Arc<BlockSource>, addressing: Addressing) -> Self {
-        Self { source, addressing }
+    /// Runs `parse`. A panic in it becomes `DataLoss`; whatever it makes of missing bytes is no result.
+    pub(super) fn parse<T>(
+        blocks: &Arc<Blocks>,
+        addressing: Addressing,
+        parse: impl FnOnce(&Self) -> Result<T>,
+    ) -> Outcome<T> {
+        let view = Self { blocks: Arc::clone(blocks), missing: Missing::default(), addressing };
+        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| parse(&view))).unwrap_or_else(|_| {
+            Err(Error::data_loss(format!("'{}': the metadata is corrupt, its parser gave up", blocks.url())))
+        });
+        match (view.missing.is_empty(), &result) {
+            (true, _) => Outcome::Done(result),
+            // More than may be held is missing: asking for it would end the same way.
+            (false, Err(error)) if error.kind() == Kind::ResourceExhausted => Outcome::Done(result),
+            (false, _) => Outcome::Missing(view.missing.take()),
+        }
     }
 
-    /// How addresses count.
-    pub(crate) fn addressing(&self) -> Addressing {
-        self.addressing
-    }
-
-    /// Finds and checks the superblock; returns the view and the address of the root group.
-    pub(super) fn open(source: Arc<BlockSource>) -> Result<(Self, u64)> {
-        let (url, size) = (source.url().to_owned(), source.size());
-        source.prefetch([0], HEAD_BYTES.min(size.saturating_sub(1)));
+    /// Finds and checks the superblock; returns how addresses count and the address of the root group.
+    pub(super) fn superblock(blocks: &Arc<Blocks>) -> Outcome<(Addressing, u64)> {
         let whole = Addressing { base: 0, offset_size: 8, length_size: 8 };
-        let superblock = Superblock::parse_from_storage(&Self::new(Arc::clone(&source), whole));
+        Self::parse(blocks, whole, |view| {
+            view.prefetch([0], HEAD_BYTES);
+            view.find_superblock()
+        })
+    }
+
+    fn find_superblock(&self) -> Result<(Addressing, u64)> {
+        let (url, size) = (self.blocks.url().to_owned(), self.blocks.size());
+        let superblock = Superblock::parse_from_storage(self);
         let superblock = superblock.map_err(|error| superblock_error(&url, size, error))?;
         if superblock.eof_address > size && superblock.eof_address != u64::MAX {
             return Err(Error::data_loss(format!(
@@ -75,7 +91,7 @@ impl View {
             offset_size: superblock.offset_size,
             length_size: superblock.length_size,
         };
-        Ok((Self::new(source, addressing), root))
+        Ok((addressing, root))
     }
 
     /// `length` bytes at `address`.
@@ -83,26 +99,40 @@ impl View {
         let offset = address
             .checked_add(self.addressing.base)
             .ok_or_else(|| Error::data_loss(format!("address {address:#x} is outside the file")))?;
-        self.source.read(offset, length)
+        self.blocks.read(offset, length, &self.missing)
     }
 
     /// Bytes from address 0 to the end of the object.
     pub(super) fn end(&self) -> u64 {
-        self.source.size().saturating_sub(self.addressing.base)
+        self.blocks.size().saturating_sub(self.addressing.base)
     }
 
-    /// Fetches `length` bytes at each address in parallel.
+    /// Says that `length` bytes at each address will be read, so that they are fetched together.
     pub(super) fn prefetch(&self, addresses: impl IntoIterator<Item = u64>, length: u64) {
-        let base = self.addressing.base;
-        self.source.prefetch(addresses.into_iter().filter_map(|address| address.checked_add(base)), length);
+        for offset in addresses.into_iter().filter_map(|address| address.checked_add(self.addressing.base)) {
+            self.blocks.expect(offset, length, &self.missing);
+        }
     }
 
-    /// Runs `parse`; a panic in it becomes `DataLoss`, a failed read is told as it was.
-    pub(super) fn guarded<T>(source: &BlockSource, parse: impl FnOnce() -> Result<T>) -> Result<T> {
-        let result = std::panic::catch_unwind(std::panic::AssertUnwindSafe(parse)).unwrap_or_else(|_| {
-            Err(Error::data_loss(format!("'{}': the metadata is corrupt, its parser gave up", source.url())))
-        });
-        result.map_err(|error| source.take_failure().unwrap_or(error))
+    /// What `work` makes of each item. An item whose bytes are missing does not keep the others from
+    /// asking for theirs; the whole fails then.
+    pub(super) fn each<I, T>(
+        &self,
+        items: impl IntoIterator<Item = I>,
+        mut work: impl FnMut(I) -> Result<T>,
+    ) -> Result<Vec<T>> {
+        let mut results = Vec::new();
+        let mut first = None;
+        for item in items {
+            match work(item) {
+                Ok(result) => results.push(result),
+                Err(error) if error.kind() == Kind::ResourceExhausted || self.missing.is_empty() => return Err(error),
+                Err(error) => {
+                    first.get_or_insert(error);
+                }
+            }
+        }
+        first.map_or(Ok(results), Err)
     }
 }
 

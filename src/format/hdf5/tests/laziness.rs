@@ -106,7 +106,7 @@ async fn opening_reads_in_parallel_within_the_bound() {
     open(&reader, &Arc::default()).await.unwrap();
     let (reads, most) = (reader.count(), reader.most_running.load(Ordering::SeqCst));
     println!("{reads} reads, {most} at once, {:?}", start.elapsed());
-    assert!(most > 1 && most <= 16, "{most} reads at once");
+    assert!(most > 1 && most <= crate::format::hdf5::fetch::MAX_REQUESTS, "{most} reads at once");
     let ranges = reader.ranges.lock().unwrap();
     let mut starts: Vec<u64> = ranges.iter().map(|range| range.start).collect();
     starts.sort_unstable();

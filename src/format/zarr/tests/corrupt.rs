@@ -55,7 +55,7 @@ async fn damaged_chunks_are_data_loss() {
             eprintln!("{info}");
         }
     }));
-    for name in ["codecs_v2", "codecs_v3", "sharding_v3", "types_v3", "fortran_v2"] {
+    for name in ["codecs_v2", "codecs_v3", "sharding_v3", "types_v3", "fortran_v2", "numcodecs_v2", "numcodecs_v3"] {
         let store = open(MemoryFolder::fixture(name)).await.unwrap();
         for (path, node) in &store.tree().nodes {
             if let Node::Array(array) = node
@@ -76,6 +76,11 @@ async fn checksums_are_checked() {
         ("codecs_v3", "zstd_checksum"),
         ("codecs_v3", "numcodecs_fletcher32"),
         ("codecs_v2", "filter_fletcher32"),
+        ("numcodecs_v2", "crc32_end_plain"),
+        ("numcodecs_v2", "crc32c_plain"),
+        ("numcodecs_v2", "adler32_plain"),
+        ("numcodecs_v2", "lzma"),
+        ("numcodecs_v3", "crc32c"),
     ] {
         let store = open(MemoryFolder::fixture(name)).await.unwrap();
         let mut bytes = fetch(&store, path, &[0, 0]).await.unwrap().unwrap().to_vec();
@@ -102,12 +107,36 @@ fn zstd_bomb() -> Vec<u8> {
     encoder.finish().unwrap()
 }
 
+fn lzma_bomb() -> Vec<u8> {
+    let mut encoder = liblzma::write::XzEncoder::new(Vec::new(), 0);
+    encoder.write_all(&vec![0; BOMB_BYTES]).unwrap();
+    encoder.finish().unwrap()
+}
+
+/// An LZMA stream cannot ask for a dictionary beyond its limit.
+#[tokio::test]
+async fn the_memory_of_an_lzma_decoder_is_bounded() {
+    // The header of an LZMA file of a dictionary of 4 GiB - 1 bytes.
+    let alone = [&[0x5d, 0xff, 0xff, 0xff, 0xff][..], &[0xff; 8], &[0; 20]].concat();
+    let store = open(MemoryFolder::fixture("numcodecs_v3")).await.unwrap();
+    let error = store.decoder("lzma").unwrap().decode(Some(Bytes::from(alone))).unwrap_err();
+    assert_eq!(error.kind(), Kind::DataLoss, "{error:?}");
+    assert!(error.message().contains("memory"), "{error:?}");
+}
+
 /// Bytes that decode to far more than a chunk are refused at the chunk's size.
 #[tokio::test]
 async fn decompression_stops_at_the_size_of_a_chunk() {
     // A zstd frame whose header announces 2^62 bytes.
     let announced = [&[0x28, 0xb5, 0x2f, 0xfd, 0xe0][..], &(1_u64 << 62).to_le_bytes(), &[0; 8]].concat();
     let blosc = [2, 1, 0x33, 4, 0, 0, 0, 0x7f, 0, 0, 0, 0x7f, 20, 0, 0, 0, 0, 0, 0, 0].to_vec();
+    let lz4 = [&[0, 0, 0, 0x7f][..], &[0; 20]].concat();
+    let store = open(MemoryFolder::fixture("numcodecs_v3")).await.unwrap();
+    for (path, bytes, words) in [("lz4", lz4, "announces 2130706432 bytes"), ("lzma", lzma_bomb(), "more than")] {
+        let error = store.decoder(path).unwrap().decode(Some(Bytes::from(bytes))).unwrap_err();
+        assert_eq!(error.kind(), Kind::DataLoss, "{path}: {error:?}");
+        assert!(error.message().contains(words), "{path}: {error:?}");
+    }
     let store = open(MemoryFolder::fixture("codecs_v3")).await.unwrap();
     for (path, bytes, words) in [
         ("gzip", gzip_bomb(), "more than"),

@@ -1,6 +1,6 @@
 //! A folder in memory that counts what is asked of it, and the fixtures.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -26,6 +26,8 @@ pub(super) struct MemoryFolder {
     pub(super) failing: Option<&'static str>,
     pub(super) reads: AtomicUsize,
     pub(super) lists: AtomicUsize,
+    /// Folders whose folders were asked for.
+    pub(super) listed: Mutex<Vec<String>>,
     /// Whether sizes are known, as those of a pinned store are.
     pub(super) pinned: bool,
     /// Whether nothing but ends of objects is there (a shard that went after its index was read).
@@ -46,7 +48,8 @@ impl MemoryFolder {
             folder.add(&root, &root);
             return folder;
         }
-        let text = std::fs::read(fixtures().join(format!("zarr/{name}.json"))).unwrap();
+        let path = ["zarr", "zarr_stores"].map(|folder| fixtures().join(folder).join(format!("{name}.json")));
+        let text = path.iter().find_map(|path| std::fs::read(path).ok()).unwrap();
         let packed: BTreeMap<String, String> = serde_json::from_slice(&text).unwrap();
         let unpack = |(path, text): (String, String)| (path, Bytes::from(BASE64_STANDARD.decode(text).unwrap()));
         Self { objects: packed.into_iter().map(unpack).collect(), ..Self::default() }
@@ -121,6 +124,15 @@ impl FolderReader for MemoryFolder {
         Ok(self.read_present(path, Some(range)).await?.map(|bytes| (bytes, size)))
     }
 
+    async fn folders(&self, path: &str) -> Result<Vec<String>> {
+        self.lists.fetch_add(1, Ordering::SeqCst);
+        self.listed.lock().unwrap().push(path.to_owned());
+        let prefix = if path.is_empty() { String::new() } else { format!("{path}/") };
+        let below =
+            self.objects.keys().filter_map(|key| Some(key.strip_prefix(&prefix)?.split_once('/')?.0.to_owned()));
+        Ok(below.collect::<BTreeSet<_>>().into_iter().collect())
+    }
+
     async fn list(&self, prefix: &str) -> Result<Vec<String>> {
         self.lists.fetch_add(1, Ordering::SeqCst);
         Ok(self.objects.keys().filter(|path| path.starts_with(prefix)).cloned().collect())
@@ -149,9 +161,14 @@ fn fixtures() -> PathBuf {
 
 /// Nodes by store and path, as the reference reader described them.
 pub(super) fn expected() -> BTreeMap<String, BTreeMap<String, Value>> {
-    let text = std::fs::read(fixtures().join("zarr/expected.json")).unwrap();
-    let mut document: Value = serde_json::from_slice(&text).unwrap();
-    serde_json::from_value(document["stores"].take()).unwrap()
+    let stores = |path: &str| -> BTreeMap<String, BTreeMap<String, Value>> {
+        let text = std::fs::read(fixtures().join(path)).unwrap();
+        let mut document: Value = serde_json::from_slice(&text).unwrap();
+        serde_json::from_value(document["stores"].take()).unwrap()
+    };
+    let mut all = stores("zarr/expected.json");
+    all.extend(stores("zarr_stores/stores.json"));
+    all
 }
 
 /// The store in `folder`, opened without records.

@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::folder::{MemoryFolder, MemoryIndexes, expected, fetch, open};
 use crate::error::Kind;
-use crate::format::zarr::{MAX_DOCUMENT_BYTES, MAX_NODES, READS_IN_FLIGHT, ZarrStore, record};
+use crate::format::zarr::{MAX_BARE_FOLDERS, MAX_DOCUMENT_BYTES, MAX_NODES, READS_IN_FLIGHT, ZarrStore, record};
 use crate::model::index_store::NoIndexStore;
 
 const GROUP_V3: &str = r#"{"zarr_format": 3, "node_type": "group", "attributes": {"a": 1}}"#;
@@ -21,16 +21,71 @@ async fn an_open_reads_as_little_as_the_store_allows() {
         ("root_array_v3", (1, 0)),
         ("attributes_v2_consolidated", (2, 0)),
         ("variants_v2.zarr", (2, 0)),
-        // the root's zarr.json, then all four documents
-        ("attributes_v3_listed", (5, 1)),
-        // no zarr.json, no .zmetadata, then four documents and their attributes
-        ("attributes_v2_listed", (2 + 4 + 4, 1)),
+        // one document for each of four nodes; the root and one group are listed
+        ("attributes_v3_listed", (4, 2)),
+        // no zarr.json, no .zmetadata, then three documents for each node
+        ("attributes_v2_listed", (2 + 4 * 3, 2)),
     ];
     for (name, requests) in rows {
         let folder = Arc::new(MemoryFolder::fixture(name));
         ZarrStore::open(Arc::clone(&folder) as _, "", Arc::new(NoIndexStore)).await.unwrap();
         assert_eq!(folder.requests(), requests, "{name}");
     }
+}
+
+/// Of a store whose listing is known the documents are read and nothing else is asked.
+#[tokio::test]
+async fn a_known_listing_saves_requests() {
+    for (name, reads) in [("attributes_v3_listed", 5), ("attributes_v2_listed", 10)] {
+        let mut folder = MemoryFolder::fixture(name);
+        folder.pinned = true;
+        let folder = Arc::new(folder);
+        let store = ZarrStore::open(Arc::clone(&folder) as _, "", Arc::new(NoIndexStore)).await.unwrap();
+        assert_eq!(folder.requests(), (reads, 1), "{name}");
+        assert_eq!(store.tree(), open(MemoryFolder::fixture(name)).await.unwrap().tree(), "{name}");
+    }
+}
+
+/// Only groups are listed, level by level: the folder of an array holds its chunks.
+#[tokio::test]
+async fn folders_of_chunks_are_never_listed() {
+    for (name, groups) in [
+        ("layouts_v2_dot", vec!["", "a", "a/b"]),
+        ("layouts_v2_slash", vec!["", "a", "a/b"]),
+        ("layouts_v3_dot", vec!["", "a", "a/b"]),
+        ("layouts_v3_slash", vec!["", "a", "a/b"]),
+        ("codecs_v2", vec![""]),
+        ("root_array_v2", vec![]),
+    ] {
+        let folder = Arc::new(MemoryFolder::fixture(name));
+        ZarrStore::open(Arc::clone(&folder) as _, "", Arc::new(NoIndexStore)).await.unwrap();
+        assert_eq!(*folder.listed.lock().unwrap(), groups, "{name}");
+    }
+}
+
+/// Consolidated metadata is believed: a node that was added after it is not there.
+#[tokio::test]
+async fn stale_consolidated_metadata_is_believed() {
+    for (name, document) in
+        [("attributes_v3_consolidated", "late/zarr.json"), ("attributes_v2_consolidated", "late/.zgroup")]
+    {
+        let mut folder = MemoryFolder::fixture(name);
+        let text = if name.contains("v3") { GROUP_V3 } else { "{\"zarr_format\": 2}" };
+        folder.objects.insert(document.to_owned(), text.into());
+        let store = open(folder).await.unwrap();
+        assert!(store.tree().get("late").is_none(), "{name}");
+        assert!(store.tree().get("inner/array").is_some(), "{name}");
+    }
+}
+
+#[tokio::test]
+async fn folders_without_metadata_are_looked_into_up_to_a_limit() {
+    let paths: Vec<String> = (0..=MAX_BARE_FOLDERS).map(|index| format!("g{index}/x/data")).collect();
+    let mut objects = vec![("zarr.json", GROUP_V3)];
+    objects.extend(paths.iter().map(|path| (path.as_str(), "")));
+    let error = open(MemoryFolder::of(&objects)).await.unwrap_err();
+    assert_eq!(error.kind(), Kind::ResourceExhausted, "{error:?}");
+    assert!(error.message().contains("MAX_BARE_FOLDERS"), "{error:?}");
 }
 
 #[tokio::test]

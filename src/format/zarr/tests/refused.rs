@@ -3,27 +3,6 @@
 use super::folder::{MemoryFolder, fetch, open};
 use crate::error::Kind;
 
-/// Fixture arrays whose codec is not served, with the codec's name.
-pub(super) const REFUSED: [(&str, &str); 5] = [
-    ("codecs_v2/filter_delta", "delta"),
-    ("codecs_v2/filter_crc32c", "crc32c"),
-    ("codecs_v2/lzma", "lzma"),
-    ("codecs_v2/lz4", "lz4"),
-    ("codecs_v3/numcodecs_lz4", "numcodecs.lz4"),
-];
-
-#[tokio::test]
-async fn a_codec_is_refused_by_its_name_and_the_arrays() {
-    for (label, codec) in REFUSED {
-        let (name, path) = label.split_once('/').unwrap();
-        let store = open(MemoryFolder::fixture(name)).await.unwrap();
-        let error = store.decoder(path).unwrap_err();
-        assert_eq!(error.kind(), Kind::Unimplemented, "{label}");
-        assert!(error.message().contains(&format!("codec '{codec}'")), "{error:?}");
-        assert!(error.message().contains(&format!("array '{path}'")), "{error:?}");
-    }
-}
-
 const V3: &str = r#"{"zarr_format": 3, "node_type": "array", "shape": [4], "data_type": "int32", "fill_value": 0,
  "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [2]}},
  "chunk_key_encoding": {"name": "default"}, "codecs": [{"name": "bytes", "configuration": {"endian": "little"}}]}"#;
@@ -49,7 +28,11 @@ async fn metadata_that_is_not_served_is_refused_and_corrupt_metadata_is_data_los
     let bytes = r#"{"name": "bytes", "configuration": {"endian": "little"}}"#;
     let sharded = r#"{"name": "sharding_indexed", "configuration": {"chunk_shape": [2],
         "codecs": [{"name": "packbits"}], "index_codecs": [{"name": "bytes"}]}}"#;
-    let rows = [
+    let turn = r#"{"name": "transpose", "configuration": {"order": [0]}}"#;
+    let turned_pcodec = format!(r#"{turn}, {{"name": "numcodecs.pcodec"}}"#);
+    let delta = r#"{"name": "numcodecs.delta", "configuration": {"dtype": "<i4"}}"#;
+    let big_delta = format!("{delta}, {}", bytes.replace("little", "big"));
+    let rows: Vec<(&str, &str, &str, Kind, &str)> = vec![
         (V3, "\"regular\"", "\"rectilinear\"", Kind::Unimplemented, "'rectilinear'"),
         (V3, "\"shape\"", "\"layers\": {}, \"shape\"", Kind::Unimplemented, "'layers'"),
         (V3, "\"shape\"", "\"storage_transformers\": [{\"name\": \"tea\"}], \"shape\"", Kind::Unimplemented, "'tea'"),
@@ -68,12 +51,35 @@ async fn metadata_that_is_not_served_is_refused_and_corrupt_metadata_is_data_los
         (V3, "\"fill_value\": 0", "\"fill_value\": \"zero\"", Kind::DataLoss, "fill value"),
         (V3, bytes, "5", Kind::DataLoss, "name"),
         (V3, bytes, "", Kind::Unimplemented, "missing array to bytes codec"),
-        (V2, "\"<i4\"", "\"<M8[ns]\"", Kind::Unimplemented, "'<M8[ns]'"),
-        (V2, "\"<i4\"", "\"<c16\"", Kind::Unimplemented, "'<c16'"),
+        (V2, "\"<i4\"", "\"<M8[Y]\"", Kind::Unimplemented, "'<M8[Y]'"),
+        (V2, "\"<i4\"", "\"<c32\"", Kind::Unimplemented, "'<c32'"),
+        (V2, "\"<i4\"", "\"|V0\"", Kind::Unimplemented, "'|V0'"),
+        (V3, "\"int32\"", "{\"name\": \"struct\"}", Kind::Unimplemented, "'struct'"),
         (V2, "\"<i4\"", "\"|O\"", Kind::Unimplemented, "objects with filters []"),
-        (V2, "\"<i4\"", "[[\"a\", \"<i4\"]]", Kind::Unimplemented, "structured"),
+        (V2, "\"<i4\"", "[[\"a\", \"|O\"]]", Kind::Unimplemented, "structured"),
         (V2, "\"filters\": null", "\"filters\": [{\"id\": \"pickle\"}]", Kind::Unimplemented, "'pickle'"),
         (V2, "\"compressor\": null", "\"compressor\": {\"id\": \"snappy\"}", Kind::Unimplemented, "'snappy'"),
+        (V2, "\"filters\": null", "\"filters\": [{\"id\": \"categorize\"}]", Kind::Unimplemented, "'categorize'"),
+        (V2, "\"compressor\": null", "\"compressor\": {\"id\": \"zfpy\"}", Kind::Unimplemented, "'zfpy'"),
+        (
+            V2,
+            "\"compressor\": null",
+            "\"compressor\": {\"id\": \"lzma\", \"format\": 3}",
+            Kind::Unimplemented,
+            "'lzma'",
+        ),
+        (
+            V2,
+            "\"compressor\": null",
+            "\"compressor\": {\"id\": \"delta\", \"dtype\": \"<c8\"}",
+            Kind::Unimplemented,
+            "'<c8'",
+        ),
+        (V2, "\"filters\": null", "\"filters\": [{\"id\": \"fixedscaleoffset\"}]", Kind::DataLoss, "'offset'"),
+        (V3, bytes, r#"{"name": "numcodecs.zfpy"}"#, Kind::Unimplemented, "'numcodecs.zfpy'"),
+        (V3, bytes, r#"{"name": "gdeflate"}"#, Kind::Unimplemented, "'gdeflate'"),
+        (V3, bytes, &turned_pcodec, Kind::Unimplemented, "'transpose' before"),
+        (V3, bytes, &big_delta, Kind::Unimplemented, "'bytes' beside a filter"),
         (V2, "\"C\"", "\"K\"", Kind::DataLoss, "order"),
         (V2, "\"zarr_format\": 2", "\"zarr_format\": 1", Kind::DataLoss, ".zarray"),
         (V2, "[2]", "[2, 2]", Kind::DataLoss, "number of dimensions"),

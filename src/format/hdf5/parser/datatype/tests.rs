@@ -5,7 +5,7 @@ use proptest::prelude::*;
 
 use super::parse;
 use crate::error::{Kind, Result};
-use crate::format::hdf5::stored_type::{StoredType, Swap};
+use crate::format::hdf5::stored_type::{Narrow, StoredType, Swap};
 use crate::model::data_type::DataType;
 
 /// Head of a message: class, version, flags, size.
@@ -43,8 +43,11 @@ fn description(message: Vec<u8>) -> String {
 #[test]
 fn numbers_of_other_layouts_are_refused() {
     assert_eq!(parsed(integer(4, false, 0, 32)).unwrap(), DataType::Int32);
-    assert_eq!(description(integer(4, false, 0, 12)), "integer of 12 bits at bit 0 of 4 bytes");
-    assert_eq!(description(integer(4, false, 3, 29)), "integer of 29 bits at bit 3 of 4 bytes");
+    let packed = parse(Bytes::from(integer(4, false, 3, 29))).unwrap();
+    assert_eq!(packed.data_type(), DataType::Int32);
+    let narrow = Narrow { offset: 0, width: 4, count: 1, shift: 3, bits: 29, signed: true };
+    assert_eq!(packed.narrows().unwrap(), [narrow]);
+    assert_eq!(description(integer(4, false, 4, 29)), "integer of 29 bits at bit 4 of 4 bytes");
     assert_eq!(description(integer(16, false, 0, 128)), "integer of 128 bits at bit 0 of 16 bytes");
     let (ieee, sign) = ([52, 11, 0, 52], 63 << 8);
     assert_eq!(parsed(double(0x20 | sign, ieee, 1023)).unwrap(), DataType::Float64);
@@ -57,10 +60,47 @@ fn numbers_of_other_layouts_are_refused() {
     ] {
         assert!(description(other).starts_with("float of 8 bytes"));
     }
-    assert_eq!(description([head(4, 1, 0, 1), vec![0; 4]].concat()), "bit field");
+    let bits = |precision: u8| [head(4, 1, 1, 2), vec![0, 0, precision, 0]].concat();
+    assert_eq!(parsed(bits(16)).unwrap(), DataType::UInt16);
+    assert_eq!(parsed(bits(9)).unwrap(), DataType::UInt16);
+    assert_eq!(description(bits(17)), "bit field of 17 bits at bit 0 of 2 bytes");
     assert_eq!(description([head(2, 1, 0, 4), vec![0; 2]].concat()), "time");
     assert_eq!(description(head(7, 1, 1, 12)), "region reference");
-    assert_eq!(description([head(11, 5, 0, 16), vec![0; 20]].concat()), "datatype class 11");
+    assert_eq!(description([head(12, 5, 0, 16), vec![0; 20]].concat()), "datatype class 12");
+}
+
+/// As HDF5 2.0.0 encodes them.
+#[test]
+fn complex_numbers_are_two_floats() {
+    let (ieee, sign) = ([52, 11, 0, 52], 63 << 8);
+    let base = double(0x21 | sign, ieee, 1023);
+    let complex = |flags, size| [head(11, 5, flags, size), base.clone()].concat();
+    let stored = parse(Bytes::from(complex(1, 16))).unwrap();
+    assert_eq!(stored.data_type().name(), "complex128");
+    let swap = |offset| Swap { offset, width: 8, count: 1 };
+    assert_eq!(stored.swaps().unwrap(), [swap(0), swap(8)]);
+    assert_eq!(description(complex(3, 16)), "complex number of float64");
+    assert_eq!(description(complex(1, 24)), "complex number of float64");
+    let of_integers = [head(11, 5, 1, 8), integer(4, false, 0, 32)].concat();
+    assert_eq!(description(of_integers), "complex number of int32");
+}
+
+#[test]
+fn enumerations_keep_names_and_values_in_their_order() {
+    let members = |size: usize, names: &[(&str, &[u8])]| {
+        let mut message = [head(8, 3, names.len() as u32, size as u32), integer(size as u32, true, 0, size as u16 * 8)];
+        names.iter().for_each(|(name, _)| message[1].extend_from_slice(format!("{name}\0").as_bytes()));
+        names.iter().for_each(|(_, value)| message[1].extend_from_slice(value));
+        message.concat()
+    };
+    let (zero, one): (&[u8], &[u8]) = (&[0], &[1]);
+    let found = parsed(members(2, &[("B", [0xff, 0xfe].as_slice()), ("A", [1, 0].as_slice())])).unwrap();
+    assert_eq!(found.name(), "enum{B: -2, A: 256} of int16");
+    for names in [[("FALSE", zero), ("TRUE", one)], [("TRUE", one), ("FALSE", zero)]] {
+        assert_eq!(parsed(members(1, &names)).unwrap(), DataType::Boolean);
+    }
+    let turned = parsed(members(1, &[("FALSE", one), ("TRUE", zero)])).unwrap();
+    assert_eq!(turned.name(), "enum{FALSE: 1, TRUE: 0} of int8");
 }
 
 #[test]
@@ -116,7 +156,7 @@ fn too_many_swaps_are_refused() {
 
 proptest! {
     #[test]
-    fn noise_is_parsed_or_refused(class in 0_u8..12, flags in 0_u32..600, size in 0_u32..40, rest in proptest::collection::vec(0_u8..40, 0..80)) {
+    fn noise_is_parsed_or_refused(class in 0_u8..13, flags in 0_u32..600, size in 0_u32..40, rest in proptest::collection::vec(0_u8..40, 0..80)) {
         if let Ok(stored) = parse(Bytes::from([head(class, 1 + (flags % 3) as u8, flags, size), rest].concat())) {
             prop_assert_eq!(stored.size().unwrap(), u64::from(size));
             stored.data_type();

@@ -1,0 +1,1 @@
+"""What real writers wrote, read back: a corpus of generated files, random selections and damaged files."""
