@@ -26,8 +26,17 @@ static RUNTIME: LazyLock<tokio::runtime::Runtime> = LazyLock::new(|| {
     tokio::runtime::Builder::new_current_thread().build().expect("a runtime")
 });
 
+static QUIET: LazyLock<()> = LazyLock::new(|| std::panic::set_hook(Box::new(|_| {})));
+
+/// Lets panics of libraries pass that the server catches and turns into errors: libFuzzer's own hook ends
+/// the process at any panic. One that nobody catches still ends it.
+pub fn allow_caught_panics() {
+    LazyLock::force(&QUIET);
+}
+
 /// Runs `work` to its end.
 pub fn run<T>(work: impl Future<Output = T>) -> T {
+    allow_caught_panics();
     RUNTIME.block_on(work)
 }
 
