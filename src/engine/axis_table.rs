@@ -13,7 +13,7 @@ use crate::format::Hierarchy;
 use crate::format::anndata::frame::Frame;
 use crate::model::selection::AxisSelection;
 use crate::read::array::Caching;
-use crate::read::chunk_cache::{fits, kept_column, name_of};
+use crate::read::chunk_cache::{fits, kept_column, name_of_column};
 use crate::read::context::ReadContext;
 use crate::read::frame::FrameAnswer;
 use crate::read::windowed::{Window, Windowed};
@@ -75,9 +75,10 @@ impl FrameTable {
         let all = AxisSelection::all(rows);
         let answer = FrameAnswer::new(self.hierarchy.clone(), &self.frame, &names, all.clone(), Caching::Keep)?;
         let bytes = answer.estimated_row_bytes().saturating_mul(rows);
-        let path = format!("{}\n{name}", self.frame.path);
+        let (_, column) = self.frame.column(name)?;
         // Of other columns the decoded chunks are kept, which are as good, for other reads too.
-        let kept = name_of(&self.hierarchy, &path).filter(|_| answer.has_texts() && fits(&self.context.chunks, bytes));
+        let kept =
+            name_of_column(&self.hierarchy, column).filter(|_| answer.has_texts() && fits(&self.context.chunks, bytes));
         // Chunks of a kept column need not be kept too. Small ones are, as their neighbours come with them.
         let answer = if kept.is_some() && bytes > SMALL_COLUMN_BYTES {
             FrameAnswer::new(self.hierarchy.clone(), &self.frame, &names, all, Caching::Bypass)?

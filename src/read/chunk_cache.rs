@@ -11,6 +11,7 @@ use arrow::array::{Array, ArrayRef};
 
 use crate::error::Result;
 use crate::format::Hierarchy;
+use crate::format::anndata::meaning::Column;
 use crate::model::chunk::{ChunkPosition, Elements};
 use crate::model::shared_cache::{Claim, SharedCache, Sized64, Worth};
 
@@ -55,10 +56,23 @@ pub fn fits(cache: &ChunkCache, bytes: u64) -> bool {
     bytes <= cache.capacity() / LARGEST_PART && cache.capacity() > 0
 }
 
-/// The name of an array or column of `hierarchy` in the cache; none when its contents may change.
+/// The name of the array at `path` of `hierarchy` in the cache; none when its contents may change.
 pub fn name_of(hierarchy: &Hierarchy, path: &str) -> Option<Arc<str>> {
     let identity = hierarchy.identity().filter(|_| !hierarchy.reads_elsewhere(path));
     identity.map(|identity| format!("{identity}\n{path}").into())
+}
+
+/// The name of `column` of `hierarchy` in the cache: by where its values come from, as frames of two views
+/// may have the same path. None when its contents may change.
+pub fn name_of_column(hierarchy: &Hierarchy, column: &Column) -> Option<Arc<str>> {
+    let second = match column {
+        Column::Categorical { categories, .. } => Some(categories.as_str()),
+        Column::Nullable { mask, .. } => Some(mask.as_str()),
+        Column::Array { .. } | Column::Field { .. } | Column::Transposed { .. } => None,
+    };
+    let mut paths = [Some(column.main_path()), second].into_iter().flatten();
+    let identity = hierarchy.identity().filter(|_| !paths.any(|path| hierarchy.reads_elsewhere(path)));
+    identity.map(|identity| format!("{identity}\n{column:?}").into())
 }
 
 /// The whole column `name`: kept, from whoever reads it already, or by `read`, as is one without a name.

@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 import decode
+import stack
 from expect import same_array
 from generated import chunk_ranges, chunked_h5ad
 from wire import Client
@@ -172,3 +173,13 @@ def test_another_version_is_not_answered_from_the_disk(chunked, disk, site):
     finally:
         site.put(KEY, path)
         site.register(KEY)
+
+
+def test_frames_of_two_views_are_kept_apart(site):
+    """Both genomes of a file have a frame `var`: what is kept of one is never given for the other."""
+    site.register("genomes.h5", source=stack.FIXTURES / "views" / "genomes.h5")
+    client = Client(site.serve().uri)
+    for genome in ("hg19", "mm10", "hg19"):
+        table = client.get({"key": "genomes.h5", "node": f"{genome}/X", "layout": "wide", "limit": 1})
+        assert all(name.startswith(genome) for name in table.column_names), genome
+    client.close()
