@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef};
 use libfuzzer_sys::fuzz_target;
-use sliceflight::model::request::{Selector, SliceRequest};
+use sliceflight::model::request::{Selector, SliceRequest, Source};
 use sliceflight::select::numpy;
 use sliceflight::select::predicate::Predicate;
 use sliceflight::ticket::{MAX_TICKET_BYTES, Ticket, decode_command, decode_ticket, encode_request};
@@ -33,6 +33,10 @@ fn check(request: &SliceRequest) {
     }
     if let Some(text) = &request.filter {
         let _ = Predicate::parse(text, Arc::clone(&SCHEMA));
+    }
+    // What protobuf cannot say: a key that is the beginning of a Flight SQL command.
+    if matches!(&request.source, Source::Key { key, .. } if key.starts_with("type.googleapis.com/")) {
+        return;
     }
     let written = encode_request(request);
     let again = decode_command(&written, MAX_TICKET_BYTES);
