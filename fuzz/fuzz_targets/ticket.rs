@@ -34,8 +34,10 @@ fn check(request: &SliceRequest) {
     if let Some(text) = &request.filter {
         let _ = Predicate::parse(text, Arc::clone(&SCHEMA));
     }
-    // What protobuf cannot say: a key that is the beginning of a Flight SQL command.
-    if matches!(&request.source, Source::Key { key, .. } if key.starts_with("type.googleapis.com/")) {
+    // What protobuf cannot say: keys that begin as a Flight SQL command or as JSON do.
+    if let Source::Key { key, .. } = &request.source
+        && (key.starts_with("type.googleapis.com/") || key.trim_start().starts_with('{'))
+    {
         return;
     }
     let written = encode_request(request);
