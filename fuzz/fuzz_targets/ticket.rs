@@ -34,9 +34,10 @@ fn check(request: &SliceRequest) {
     if let Some(text) = &request.filter {
         let _ = Predicate::parse(text, Arc::clone(&SCHEMA));
     }
-    // What protobuf cannot say: keys that begin as a Flight SQL command or as JSON do.
+    // What protobuf cannot say: keys that begin as a Flight SQL command does, or as JSON, which white space
+    // may stand before.
     if let Source::Key { key, .. } = &request.source
-        && (key.starts_with("type.googleapis.com/") || key.trim_start().starts_with('{'))
+        && (key.starts_with("type.googleapis.com/") || key.starts_with(|first: char| first == '{' || first.is_whitespace()))
     {
         return;
     }
