@@ -152,3 +152,17 @@ pub(crate) fn undo_all<'a>(
         Err(Error::data_loss(format!("decoded to {} bytes, expected {plain_bytes}", bytes.len())))
     }
 }
+
+/// [`undo_all`] of filters given by number and parameters.
+///
+/// # Errors
+/// As there.
+#[cfg(fuzzing)]
+pub fn undo_filters(filters: &[(u16, Vec<u32>)], mask: u32, encoded: &[u8], plain_bytes: usize) -> Result<Vec<u8>> {
+    let filter = |(id, parameters): &(u16, Vec<u32>)| {
+        let name = known_name(*id).unwrap_or("unknown").to_owned();
+        Filter { id: *id, name, parameters: parameters.clone() }
+    };
+    let filters: Vec<_> = filters.iter().map(filter).collect();
+    undo_all(&filters, mask, encoded, plain_bytes).map(Cow::into_owned)
+}

@@ -59,6 +59,12 @@ use record::{TREE_RECORD, TreeRecord};
 use tables::Tables;
 use texts::{File, Heaps};
 
+/// Doors for the fuzz targets in `fuzz/`; not there in any other build.
+#[cfg(fuzzing)]
+pub mod fuzzing {
+    pub use super::filter::undo_filters;
+}
+
 /// An opened HDF5 file.
 #[derive(Debug)]
 pub struct Hdf5File {
