@@ -20,7 +20,7 @@ MIB = 1 << 20
 # A debug build on a busy machine answers a small request in some milliseconds.
 SMALL_SECONDS = 10
 # Beside the idle process: windows of the budget, what planning makes of some streams at once.
-BUDGET, PLANNING = 64 * MIB, 320 * MIB
+BUDGET, PLANNING = 64 * MIB, 448 * MIB
 SETTINGS = """
 [limits]
 memory_budget = "64 MiB"
