@@ -10,6 +10,7 @@ import scipy.sparse
 
 import decode
 import stack
+from conformance import selections
 from conftest import PBMC, VARIANTS
 from expect import read_anndata, same_array, same_frame
 from wire import Client
@@ -305,41 +306,12 @@ class TestLayouts:
             client.get({"key": DENSE, "node": "X", "layout": "coo"})
 
 
-def random_selector(chance, length):
-    """A selector of one of the kinds for an axis of `length`, and what numpy indexes with for it."""
-    kind = chance.choice(["all", "slice", "index", "mask", "integer"]) if length else "all"
-    if kind == "all":
-        return {"all": True}, slice(None)
-    if kind == "slice":
-        start, stop = (chance.choice([None, chance.randint(-length - 3, length + 3)]) for _ in range(2))
-        step = chance.choice([None, 1, 2, 5, -1, -3])
-        return span(start, stop, step), slice(start, stop, step)
-    if kind == "mask":
-        mask = [chance.random() < 0.4 for _ in range(length)]
-        return {"mask": mask}, numpy.array(mask)
-    if kind == "integer":
-        position = chance.randint(-length, length - 1)
-        return {"integer": position}, [position]
-    index = [chance.randint(-length, length - 1) for _ in range(chance.randint(0, 12))]
-    return {"index": index}, numpy.array(index, dtype=int)
-
-
-def random_axis(chance, length):
-    """One to three selectors and the positions that they leave, in order."""
-    selectors, positions = [], numpy.arange(length)
-    for _ in range(chance.randint(1, 3)):
-        selector, taken = random_selector(chance, len(positions))
-        selectors.append(selector)
-        positions = positions[taken]
-    return selectors, positions
-
-
 @pytest.mark.parametrize("seed", range(25))
 @pytest.mark.parametrize("key", FILES)
 def test_random_requests(client, key, seed):
     """Any composition on both axes is numpy's; the seed is in the test's name."""
     chance, data = random.Random(seed), LOADED[key]
-    (obs, rows), (var, columns) = (random_axis(chance, length) for length in data.shape)
+    (obs, rows), (var, columns) = (selections.axis(chance, length) for length in data.shape)
     found = client.get({"key": key, "node": "X", "obs": obs, "var": var})
     same_array(decode.array(found), part(data, rows, columns))
 
@@ -379,7 +351,7 @@ class TestOtherLayouts:
     def test_random_requests(self, windowed, key, node, seed, layout):
         """Duplicates, reversed and empty selections on both axes are scipy's."""
         chance, whole = random.Random(seed), matrix(key, node)
-        (obs, rows), (var, columns) = (random_axis(chance, length) for length in whole.shape)
+        (obs, rows), (var, columns) = (selections.axis(chance, length) for length in whole.shape)
         request = {"key": key, "node": node, "obs": obs, "var": var, "layout": layout}
         self.check(windowed, request, narrowed(whole, rows, columns))
 
