@@ -13,9 +13,10 @@ import scipy.sparse
 
 import decode
 import stack
+from conformance import selections
 from conftest import PBMC
 from expect import same_array, same_frame
-from test_selectors import NARROW, narrowed, random_axis, same_coordinates, span
+from test_selectors import NARROW, narrowed, same_coordinates, span
 from views import elements, large_loom, mudata_zarr, spatialdata_zarr, without_encodings
 from wire import Client
 
@@ -109,7 +110,7 @@ class TestArray:
     def test_random_selections(self, client, case, node, expected, seed):
         """Slices, indices with duplicates, masks and integers, on every axis that the node follows."""
         chance, axes = random.Random(f"{case}{node}{seed}"), AXES[node.split("/")[0]]
-        (obs, rows), (var, columns) = (random_axis(chance, length) for length in CASES[case][1].shape)
+        (obs, rows), (var, columns) = (selections.axis(chance, length) for length in CASES[case][1].shape)
         spelled = request(case, node, obs=obs, var=var)
         for dimension, axis in enumerate(axes):
             taken = rows if axis == "o" else columns
@@ -253,7 +254,7 @@ class TestManyWindows:
     def test_random_selections(self, large, seed):
         client, key, expected = large
         chance = random.Random(seed)
-        (obs, rows), (var, columns) = (random_axis(chance, length) for length in expected.shape)
+        (obs, rows), (var, columns) = (selections.axis(chance, length) for length in expected.shape)
         found = client.get({"key": key, "node": "X", "obs": obs, "var": var, "layout": chance.choice(["rows", "dense"])})
         same_array(decode.array(found), expected[rows][:, columns])
 
