@@ -16,11 +16,13 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::format::hdf5::{Library, LibraryOptions};
 use crate::model::artifact::{Artifact, Collection};
+use crate::model::criteria::Criteria;
 use crate::model::request::Source;
 use crate::model::shared_cache::CacheCounts;
 use crate::plan::requests::Merging;
 use crate::read::context::ReadContext;
-use crate::registry::{self, NewCollection, Registry};
+use crate::registry::Registry;
+use crate::registry::native::NewCollection;
 use crate::storage::{DiskCounts, RetryPolicy, StorageOptions, Storages};
 
 mod axis_table;
@@ -82,22 +84,6 @@ pub struct Registration {
     pub description: Option<String>,
 }
 
-/// Which artifacts a listing shows; all given criteria must hold.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Criteria {
-    /// Keys starting with this.
-    pub key_prefix: Option<String>,
-    /// Artifacts with this label.
-    pub label: Option<String>,
-    /// Artifacts with this suffix (`.h5ad`).
-    pub suffix: Option<String>,
-    /// Words searched in key, description and labels.
-    pub search: Option<String>,
-    /// At most so many.
-    pub limit: Option<u64>,
-}
-
 /// What a listing holds.
 #[derive(Clone, Debug)]
 pub enum Entry {
@@ -154,7 +140,7 @@ impl Engine {
     /// `InvalidArgument` for a root that is not understood.
     pub async fn add_storage(&self, root: &str) -> Result<()> {
         let added = self.storages.add(root, std::collections::BTreeMap::new())?;
-        self.registry.add_storage(&added.url, added.kind.name(), None).await
+        self.registry.native().add_storage(&added.url, added.kind.name(), None).await
     }
 
     /// Artifacts (latest versions) and collections that meet the criteria, by key; by rank when words
@@ -163,24 +149,7 @@ impl Engine {
     /// # Errors
     /// `Unavailable` when the registry cannot be read.
     pub async fn list(&self, criteria: &Criteria) -> Result<Vec<Entry>> {
-        let meets = |artifact: &Artifact| {
-            criteria.key_prefix.as_ref().is_none_or(|prefix| artifact.key.starts_with(prefix.as_str()))
-                && criteria.suffix.as_ref().is_none_or(|suffix| artifact.suffix == *suffix)
-                && criteria.label.as_ref().is_none_or(|label| artifact.labels.contains(label))
-        };
-        let artifacts = match &criteria.search {
-            Some(words) => self.registry.search(words, None).await?.into_iter().filter(meets).collect(),
-            None => {
-                let query = registry::Criteria {
-                    key_prefix: criteria.key_prefix.clone(),
-                    label: criteria.label.clone(),
-                    suffix: criteria.suffix.clone(),
-                    all_versions: false,
-                    limit: criteria.limit,
-                };
-                self.registry.list(query).await?
-            }
-        };
+        let artifacts = self.registry.list(criteria).await?;
         let mut entries: Vec<Entry> = artifacts.into_iter().map(Entry::Artifact).collect();
         if criteria.label.is_none() && criteria.suffix.is_none() && criteria.search.is_none() {
             let prefix = criteria.key_prefix.as_deref().unwrap_or("");
@@ -208,7 +177,7 @@ impl Engine {
             members.push(self.member(name).await?);
         }
         let description = description.map(str::to_owned);
-        self.registry.create_collection(NewCollection { key: key.to_owned(), members, description }).await
+        self.registry.native().create_collection(NewCollection { key: key.to_owned(), members, description }).await
     }
 
     /// Attaches labels to an artifact.
@@ -216,7 +185,7 @@ impl Engine {
     /// # Errors
     /// `NotFound` for an unknown artifact.
     pub async fn label(&self, source: &Source, labels: &[String]) -> Result<Artifact> {
-        self.registry.label(source, labels).await
+        self.registry.native().label(source, labels).await
     }
 
     /// Removes the record of an artifact (all versions, unless the source names one) or of a
@@ -230,9 +199,9 @@ impl Engine {
             Found::Artifact(artifact) if artifact.uid.is_empty() => {
                 Err(crate::error::Error::not_found(format!("'{}' is not registered", artifact.url)))
             }
-            Found::Artifact(_) => self.registry.remove(source, !one_version).await,
+            Found::Artifact(_) => self.registry.native().remove(source, !one_version).await,
             Found::Collection(collection) => {
-                self.registry.remove_collection(&collection.key).await?;
+                self.registry.native().remove_collection(&collection.key).await?;
                 Ok(1)
             }
         }
@@ -305,7 +274,7 @@ impl Engine {
 
 /// Adds the storages of the registry that are not known yet.
 async fn add_registered(storages: &Storages, registry: &Registry) -> Result<()> {
-    for known in registry.list_storages().await? {
+    for known in registry.native().list_storages().await? {
         if !storages.roots().iter().any(|root| root.url == known.url) {
             storages.add(&known.url, std::collections::BTreeMap::new())?;
         }

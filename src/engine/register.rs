@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::anndata::axes::Axis;
 use crate::format::anndata::view::View;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
-use crate::registry::NewArtifact;
+use crate::registry::native::NewArtifact;
 use crate::storage::reader::ObjectIdentity;
 use crate::storage::{ListedFile, Location, join_url};
 
@@ -49,7 +49,7 @@ impl Engine {
             description: registration.description.clone(),
             labels: registration.labels.clone(),
         };
-        Ok(self.registry.register(new).await?.artifact)
+        Ok(self.registry.native().register(new).await?.artifact)
     }
 
     /// What lies at `url` now, as an artifact that no registry knows (its uid is empty).

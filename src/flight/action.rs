@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 use super::entry::{artifact_json, entry_json};
 use super::json::object;
 use super::list::criteria;
-use crate::engine::{Criteria, Engine, Entry, Registration};
+use crate::engine::{Engine, Entry, Registration};
 use crate::error::{Error, Result};
+use crate::model::criteria::Criteria;
 use crate::model::request::{SliceRequest, Source};
 use crate::ticket;
 

@@ -8,8 +8,9 @@ use arrow_flight::{FlightDescriptor, FlightInfo};
 use super::entry::entry_json;
 use super::info::endpoint;
 use super::json::object;
-use crate::engine::{Criteria, Entry};
+use crate::engine::Entry;
 use crate::error::Result;
+use crate::model::criteria::Criteria;
 use crate::model::request::{SliceRequest, Source};
 use crate::ticket::ServerTicket;
 

@@ -4,6 +4,7 @@
 pub mod artifact;
 pub mod chunk;
 pub mod coalesce;
+pub mod criteria;
 pub mod data_type;
 pub mod index_join;
 pub mod index_store;

@@ -1,134 +1,90 @@
-//! What exists: storages, artifacts with their versions, labels, collections, and kept indexes, in one
-//! SQLite file.
+//! What exists: artifacts with their versions, labels, collections.
 //!
-//! Sits between the command line or the Flight service and the database. It never reads an object and
-//! never holds a credential. Every call runs off the async runtime on one of a few connections: one
-//! that writes, some that read.
+//! Sits between the command line or the Flight service and the databases. What is read asks every
+//! registry that is served; what is written goes to the one of our own ([`Registry::native`]).
 
-mod artifact;
-mod collection;
-mod connections;
-mod failure;
-mod find;
-mod index;
-mod label;
-mod list;
-mod migration;
-mod near;
-mod register;
-mod remove;
-mod search;
-mod storage;
-mod uid;
+pub mod native;
 
-use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::path::Path;
 
-use rusqlite::{Connection, Transaction, TransactionBehavior};
+use async_trait::async_trait;
 
-use crate::error::{Error, Result};
-use connections::Connections;
+use crate::error::Result;
+use crate::model::artifact::{Artifact, Collection};
+use crate::model::criteria::Criteria;
+use crate::model::index_store::IndexStore;
+use crate::model::request::Source;
+use native::NativeRegistry;
 
-pub use collection::NewCollection;
-pub use list::Criteria;
-pub use register::{NewArtifact, Registered};
-pub use storage::RegisteredStorage;
-
-#[cfg(test)]
-mod tests;
-
-/// The bounds of a registry.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RegistryOptions {
-    /// Connections that read at the same time; at least 1.
-    pub readers: usize,
-    /// Most bytes of kept indexes; the oldest are dropped beyond.
-    pub index_bytes: u64,
-}
-
-impl Default for RegistryOptions {
-    fn default() -> Self {
-        Self { readers: 4, index_bytes: 1 << 30 }
-    }
-}
-
-/// The registry in one SQLite file. Cheap to clone.
+/// Everything that is served under keys. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Registry {
-    path: Arc<PathBuf>,
-    options: RegistryOptions,
-    writer: Connections,
-    readers: Connections,
+    native: NativeRegistry,
 }
 
 impl Registry {
-    /// Opens the registry at `path` with the default bounds; a new one when there is no file.
+    /// Opens the registry of our own at `path`; a new one when there is no file.
     ///
     /// # Errors
-    /// As [`Self::open_with`].
+    /// As [`NativeRegistry::open_with`].
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Self::open_with(path, RegistryOptions::default()).await
+        Ok(Self { native: NativeRegistry::open(path).await? })
     }
 
-    /// Opens the registry at `path`; a new one when there is no file. Brings an older schema up to
-    /// date.
+    /// The registry of our own: the only one that is ever written.
+    pub fn native(&self) -> &NativeRegistry {
+        &self.native
+    }
+
+    /// The artifact that `source` names, with labels and files.
     ///
     /// # Errors
-    /// `NotFound` when the folder does not exist, `FailedPrecondition` when the file is not a registry
-    /// or of a newer schema, `DataLoss` when it is corrupt, `Unavailable` when it cannot be opened.
-    pub async fn open_with(path: impl AsRef<Path>, options: RegistryOptions) -> Result<Self> {
-        let path = Arc::new(path.as_ref().to_path_buf());
-        let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty()).map(Path::to_path_buf);
-        if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-            let (file, folder) = (path.display(), folder.display());
-            return Err(Error::not_found(format!("registry {file}: the folder {folder} does not exist")));
-        }
-        let registry = Self {
-            writer: Connections::new(Arc::clone(&path), 1),
-            readers: Connections::new(Arc::clone(&path), options.readers.max(1)),
-            path,
-            options,
-        };
-        let path = Arc::clone(&registry.path);
-        registry.writer.run(move |connection| migration::bring_up_to_date(connection, &path)).await?;
-        Ok(registry)
+    /// As [`NativeRegistry::artifact`].
+    pub async fn artifact(&self, source: &Source) -> Result<Artifact> {
+        self.native.artifact(source).await
     }
 
-    /// The file of the registry.
-    pub fn path(&self) -> &Path {
-        &self.path
+    /// The collection of a key or of a uid (full or a unique prefix), with its artifacts in order.
+    ///
+    /// # Errors
+    /// As [`NativeRegistry::collection`].
+    pub async fn collection(&self, key_or_uid: &str) -> Result<Collection> {
+        self.native.collection(key_or_uid).await
     }
 
-    /// Runs `work` on a connection that reads.
-    async fn read<T, W>(&self, work: W) -> Result<T>
-    where
-        T: Send + 'static,
-        W: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    {
-        let path = Arc::clone(&self.path);
-        self.readers.run(move |connection| within(connection, TransactionBehavior::Deferred, &path, work)).await
+    /// All collections, with their artifacts.
+    ///
+    /// # Errors
+    /// As [`NativeRegistry::collections`].
+    pub async fn collections(&self) -> Result<Vec<Collection>> {
+        self.native.collections().await
     }
 
-    /// Runs `work` in one transaction on the connection that writes: all of it happens, or nothing.
-    async fn write<T, W>(&self, work: W) -> Result<T>
-    where
-        T: Send + 'static,
-        W: FnOnce(&Transaction<'_>) -> Result<T> + Send + 'static,
-    {
-        let path = Arc::clone(&self.path);
-        self.writer.run(move |connection| within(connection, TransactionBehavior::Immediate, &path, work)).await
+    /// Artifacts that meet the criteria: by rank when words are searched, else by key.
+    ///
+    /// # Errors
+    /// As [`NativeRegistry::list`].
+    pub async fn list(&self, criteria: &Criteria) -> Result<Vec<Artifact>> {
+        let Some(words) = &criteria.search else { return self.native.list(criteria.clone()).await };
+        let found = self.native.search(words, None).await?;
+        Ok(found.into_iter().filter(|artifact| meets(artifact, criteria)).collect())
     }
 }
 
-fn within<T>(
-    connection: &mut Connection,
-    behavior: TransactionBehavior,
-    path: &Path,
-    work: impl FnOnce(&Transaction<'_>) -> Result<T>,
-) -> Result<T> {
-    let named = |error: rusqlite::Error| failure::of(error).context(format!("registry {}", path.display()));
-    let transaction = connection.transaction_with_behavior(behavior).map_err(named)?;
-    let answer = work(&transaction)?;
-    transaction.commit().map_err(named)?;
-    Ok(answer)
+fn meets(artifact: &Artifact, criteria: &Criteria) -> bool {
+    criteria.key_prefix.as_ref().is_none_or(|prefix| artifact.key.starts_with(prefix.as_str()))
+        && criteria.suffix.as_ref().is_none_or(|suffix| artifact.suffix == *suffix)
+        && criteria.label.as_ref().is_none_or(|label| artifact.labels.contains(label))
+}
+
+/// Layouts and chunk indexes are kept in the registry of our own, whoever knows the artifact.
+#[async_trait]
+impl IndexStore for Registry {
+    async fn load(&self, identity: &str, name: &str) -> Result<Option<Vec<u8>>> {
+        self.native.load(identity, name).await
+    }
+
+    async fn save(&self, identity: &str, name: &str, record: Vec<u8>) -> Result<()> {
+        self.native.save(identity, name, record).await
+    }
 }

@@ -4,7 +4,7 @@
 use rusqlite::params;
 
 use super::register::check_url;
-use super::{Registry, failure};
+use super::{NativeRegistry, failure};
 use crate::error::{Error, Result};
 
 /// A registered storage root.
@@ -20,7 +20,7 @@ pub struct RegisteredStorage {
     pub created_at: String,
 }
 
-impl Registry {
+impl NativeRegistry {
     /// Adds a storage root, or gives a known one another kind or options name.
     ///
     /// # Errors

@@ -4,14 +4,14 @@ use rusqlite::{Transaction, params};
 
 use super::artifact::{self, COLUMNS};
 use super::list::limit_of;
-use super::{Registry, failure};
+use super::{NativeRegistry, failure};
 use crate::error::Result;
 use crate::model::artifact::Artifact;
 
 /// Most words of a search; more are left out.
 const WORDS: usize = 32;
 
-impl Registry {
+impl NativeRegistry {
     /// Latest versions that hold every word (or a word that starts so) in key, description or labels,
     /// best first; with labels and without files. No words find nothing.
     ///

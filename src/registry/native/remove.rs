@@ -2,16 +2,16 @@
 
 use rusqlite::{OptionalExtension, Transaction};
 
-use super::{Registry, failure, find, search};
+use super::{NativeRegistry, failure, find, search};
 use crate::error::{Error, Result};
 use crate::model::request::Source;
 
-impl Registry {
+impl NativeRegistry {
     /// Removes the version that `source` names, or all versions of its key; says how many. When the
     /// latest version goes, the newest that stays is the latest.
     ///
     /// # Errors
-    /// As [`Registry::artifact`]; `FailedPrecondition` naming the collection when a version is a member
+    /// As [`NativeRegistry::artifact`]; `FailedPrecondition` naming the collection when a version is a member
     /// of one (nothing is removed then).
     pub async fn remove(&self, source: &Source, all_versions: bool) -> Result<u64> {
         let source = source.clone();

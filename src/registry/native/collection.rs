@@ -6,7 +6,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::artifact::{self, COLUMNS};
 use super::register::{check_description, check_key};
-use super::{Registry, failure, find, near, uid};
+use super::{NativeRegistry, failure, find, near, uid};
 use crate::error::{Error, Result};
 use crate::model::artifact::Collection;
 use crate::model::request::Source;
@@ -25,12 +25,12 @@ pub struct NewCollection {
     pub description: Option<String>,
 }
 
-impl Registry {
+impl NativeRegistry {
     /// Makes a collection of artifact versions. One with the same key and members is kept as it is.
     ///
     /// # Errors
     /// `InvalidArgument` without members, with one twice or with more than 100,000, `NotFound` as
-    /// [`Registry::artifact`], `FailedPrecondition` when the key belongs to an artifact or to a
+    /// [`NativeRegistry::artifact`], `FailedPrecondition` when the key belongs to an artifact or to a
     /// collection of other members.
     pub async fn create_collection(&self, new: NewCollection) -> Result<Collection> {
         check_key(&new.key)?;
@@ -73,7 +73,7 @@ impl Registry {
     /// Removes a collection; its artifacts stay.
     ///
     /// # Errors
-    /// As [`Registry::collection`].
+    /// As [`NativeRegistry::collection`].
     pub async fn remove_collection(&self, key_or_uid: &str) -> Result<()> {
         let name = key_or_uid.to_owned();
         self.write(move |transaction| {

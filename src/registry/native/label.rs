@@ -3,7 +3,7 @@
 use rusqlite::{Transaction, params};
 
 use super::register::{by_id, check_name};
-use super::{Registry, artifact, failure, find, search};
+use super::{NativeRegistry, artifact, failure, find, search};
 use crate::error::Result;
 use crate::model::artifact::Artifact;
 use crate::model::request::Source;
@@ -11,11 +11,11 @@ use crate::model::request::Source;
 /// Longest name of a label, in bytes.
 const LABEL_BYTES: usize = 256;
 
-impl Registry {
+impl NativeRegistry {
     /// Adds labels to an artifact; those it has already change nothing.
     ///
     /// # Errors
-    /// `NotFound` or `InvalidArgument` as [`Registry::artifact`], `InvalidArgument` for a malformed
+    /// `NotFound` or `InvalidArgument` as [`NativeRegistry::artifact`], `InvalidArgument` for a malformed
     /// name, `Unavailable` when the database cannot be written.
     pub async fn label(&self, source: &Source, names: &[String]) -> Result<Artifact> {
         names.iter().try_for_each(|name| check(name))?;

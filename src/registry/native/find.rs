@@ -5,7 +5,7 @@ use rusqlite::{Transaction, params};
 use super::artifact::{self, COLUMNS, Found};
 use super::near::{self, OFFERED};
 use super::register::check_url;
-use super::{Registry, collection, failure, uid};
+use super::{NativeRegistry, collection, failure, uid};
 use crate::error::{Error, Result};
 use crate::model::artifact::{Artifact, Collection};
 use crate::model::request::Source;
@@ -13,7 +13,7 @@ use crate::model::request::Source;
 /// Most names that are compared to offer near matches.
 const COMPARED: u32 = 20_000;
 
-impl Registry {
+impl NativeRegistry {
     /// The artifact that `source` names, with labels and files.
     ///
     /// A key means its latest version unless one is named (4 base62 characters as at the end of a uid,

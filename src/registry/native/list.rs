@@ -3,32 +3,19 @@
 use rusqlite::params;
 
 use super::artifact::{self, COLUMNS};
-use super::{Registry, failure};
+use super::{NativeRegistry, failure};
 use crate::error::Result;
 use crate::model::artifact::Artifact;
+use crate::model::criteria::Criteria;
 
 /// Artifacts that a listing or a search gives unless asked otherwise.
 pub(crate) const DEFAULT_LIMIT: u64 = 1_000;
 /// Most artifacts that a listing or a search gives.
 const MOST: u64 = 100_000;
 
-/// Which artifacts are listed; all conditions hold at once.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Criteria {
-    /// Keys that start so.
-    pub key_prefix: Option<String>,
-    /// Artifacts that carry the label.
-    pub label: Option<String>,
-    /// Artifacts of the suffix, with the dot.
-    pub suffix: Option<String>,
-    /// Older versions too.
-    pub all_versions: bool,
-    /// At most so many; 1,000 unless named, never more than 100,000.
-    pub limit: Option<u64>,
-}
-
-impl Registry {
-    /// Artifacts by key, newest version first, with labels and without files.
+impl NativeRegistry {
+    /// Artifacts by key, newest version first, with labels and without files; the words of a search are not
+    /// looked at.
     ///
     /// # Errors
     /// `Unavailable` when the database cannot be read.

@@ -3,13 +3,13 @@
 use async_trait::async_trait;
 use rusqlite::{OptionalExtension, Transaction, params};
 
-use super::Registry;
+use super::NativeRegistry;
 use super::failure::{self, signed, unsigned};
 use crate::error::{Error, Result};
 use crate::model::index_store::IndexStore;
 
 #[async_trait]
-impl IndexStore for Registry {
+impl IndexStore for NativeRegistry {
     async fn load(&self, identity: &str, name: &str) -> Result<Option<Vec<u8>>> {
         let (identity, name) = (identity.to_owned(), name.to_owned());
         self.read(move |transaction| {

@@ -11,12 +11,13 @@ use tempfile::TempDir;
 use super::*;
 use crate::error::Kind;
 use crate::model::artifact::{ArtifactKind, PinnedFile};
+use crate::model::criteria::Criteria;
 use crate::model::index_store::IndexStore;
 use crate::model::request::Source;
 
-async fn empty() -> (TempDir, Registry) {
+async fn empty() -> (TempDir, NativeRegistry) {
     let folder = TempDir::new().unwrap();
-    let registry = Registry::open(folder.path().join("registry.db")).await.unwrap();
+    let registry = NativeRegistry::open(folder.path().join("registry.db")).await.unwrap();
     (folder, registry)
 }
 
@@ -305,7 +306,7 @@ async fn storages_are_kept_without_secrets() {
 async fn indexes_are_found_for_the_same_identity_and_the_oldest_make_room() {
     let folder = TempDir::new().unwrap();
     let options = RegistryOptions { index_bytes: 100, ..RegistryOptions::default() };
-    let registry = Registry::open_with(folder.path().join("r.db"), options).await.unwrap();
+    let registry = NativeRegistry::open_with(folder.path().join("r.db"), options).await.unwrap();
     registry.save("object\nv1", "chunks", vec![1; 40]).await.unwrap();
     registry.save("object\nv1", "tree", vec![2; 40]).await.unwrap();
     assert_eq!(registry.load("object\nv1", "chunks").await.unwrap(), Some(vec![1; 40]));
@@ -325,7 +326,7 @@ async fn indexes_are_found_for_the_same_identity_and_the_oldest_make_room() {
 async fn what_was_written_is_there_after_opening_anew_and_from_a_second_registry() {
     let (folder, registry) = empty().await;
     registry.register(new("k", "e")).await.unwrap();
-    let second = Registry::open(folder.path().join("registry.db")).await.unwrap();
+    let second = NativeRegistry::open(folder.path().join("registry.db")).await.unwrap();
     second.register(new("k", "e2")).await.unwrap();
     assert_eq!(registry.artifact(&key("k")).await.unwrap().version, 1);
 }
@@ -359,7 +360,7 @@ async fn files_that_are_no_registry_are_refused_by_path() {
     let foreign = folder.path().join("foreign.db");
     Connection::open(&foreign).unwrap().execute_batch("CREATE TABLE t (x)").unwrap();
     let newer = folder.path().join("newer.db");
-    drop(Registry::open(&newer).await.unwrap());
+    drop(NativeRegistry::open(&newer).await.unwrap());
     let raised = "INSERT INTO migrations VALUES (99, 'later', 'now')";
     Connection::open(&newer).unwrap().execute_batch(raised).unwrap();
     let cases = [
@@ -370,7 +371,7 @@ async fn files_that_are_no_registry_are_refused_by_path() {
         (folder.path().to_path_buf(), Kind::Unavailable),
     ];
     for (path, kind) in cases {
-        let error = Registry::open(&path).await.unwrap_err();
+        let error = NativeRegistry::open(&path).await.unwrap_err();
         assert_eq!(error.kind(), kind, "{error:?}");
         assert!(error.message().contains(path.to_str().unwrap()), "{error}");
     }
@@ -385,7 +386,7 @@ const VICTIM: &str = "SLICEFLIGHT_TEST_REGISTRY";
 #[tokio::test]
 async fn registers_until_killed() {
     let Ok(path) = std::env::var(VICTIM) else { return };
-    let registry = Registry::open(path).await.unwrap();
+    let registry = NativeRegistry::open(path).await.unwrap();
     let run = std::process::id();
     let files: Vec<_> = (0..200)
         .map(|number| PinnedFile { path: format!("part-{number}"), size: 1, etag: format!("{number}") })
@@ -433,7 +434,7 @@ fn count(path: &Path) -> i64 {
 }
 
 async fn check_whole(path: &Path) {
-    let registry = Registry::open(path).await.unwrap();
+    let registry = NativeRegistry::open(path).await.unwrap();
     let connection = Connection::open(path).unwrap();
     let one = |sql: &str| connection.query_row(sql, [], |row| row.get::<_, i64>(0)).unwrap();
     let integrity: String = connection.query_row("PRAGMA integrity_check", [], |row| row.get(0)).unwrap();

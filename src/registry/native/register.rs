@@ -4,7 +4,7 @@ use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::artifact::{self, COLUMNS, Found, kind_name};
 use super::failure::{self, signed};
-use super::{Registry, label, search, uid};
+use super::{NativeRegistry, label, search, uid};
 use crate::error::{Error, Result};
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 
@@ -49,7 +49,7 @@ pub struct Registered {
     pub created: bool,
 }
 
-impl Registry {
+impl NativeRegistry {
     /// Registers an artifact, in one transaction.
     ///
     /// The same key with the same URL, size and ETag as its latest version changes nothing; labels, a
