@@ -407,7 +407,7 @@ async fn survives_a_kill_during_registrations() {
     let path = folder.path().join("registry.db");
     for round in 1..=5 {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "registry::tests::registers_until_killed", "--nocapture"])
+            .args(["--exact", "registry::native::tests::registers_until_killed", "--nocapture"])
             .env(VICTIM, &path)
             .stdout(Stdio::null())
             .stderr(Stdio::null())
