@@ -12,6 +12,8 @@ const MAX_RANK: u8 = 16;
 /// How many times as many bytes as an array has its padded blocks may have. Boxes of two in a chunk of
 /// three reach over an edge in every dimension, but whoever chooses them so in many pads on purpose.
 const MAX_PADDING: usize = 64;
+/// Bytes of an element at most that the header of a chunk can say.
+const MAX_ITEM_OF_CHUNK: usize = u8::MAX as usize;
 /// Where the HDF5 filter keeps the rank of a chunk; its shape follows.
 const RANK_VALUE: usize = 7;
 
@@ -56,11 +58,9 @@ pub(super) fn read(content: &[u8]) -> Result<Vec<Axis>> {
     if rank > MAX_RANK {
         return Err(damaged(NAME, format_args!("an array of {rank} dimensions, expected at most {MAX_RANK}")));
     }
-    let [lengths, chunks, blocks] = [(0, 9), (9, 5), (14, 5)].map(|(before, size)| {
-        // The three lists follow each other, each behind a byte that tells its length.
-        let lists = 4 + usize::from(before > 0) + usize::from(before > 9);
-        (lists + before * usize::from(rank), size)
-    });
+    // Three lists follow each other, each behind a byte that tells its length: of 9 bytes an element, then 5, 5.
+    let after = |bytes: usize| usize::from(rank) * bytes;
+    let [lengths, chunks, blocks] = [(4, 9), (5 + after(9), 5), (6 + after(9 + 5), 5)];
     let integer = |(start, size): (usize, usize), number: u8| -> Result<usize> {
         let at = start + usize::from(number) * size;
         let value = match size {
@@ -77,6 +77,8 @@ pub(super) fn read(content: &[u8]) -> Result<Vec<Axis>> {
                 block: integer(blocks, number)?,
             };
             match axis {
+                // An empty array has no chunks, whatever they would be.
+                Axis { length: 0, .. } => Ok(Axis { length: 0, chunk: 1, block: 1 }),
                 Axis { chunk, block, .. } if (1..=chunk).contains(&block) => Ok(axis),
                 _ => Err(damaged(NAME, format_args!("no dimension of an array: {axis:?}"))),
             }
@@ -108,7 +110,7 @@ pub(super) fn decompress(frame: &Frame<'_>, axes: &[Axis], values: &[u32], limit
             let spans: Vec<_> = spans.collect();
             if spans.iter().all(|(_, count)| *count > 0) {
                 chunk.decode_block(number, &mut block, &mut workspace)?;
-                place(&block, &mut plain, axes, &spans, frame.item_bytes)?;
+                place(&block, &mut plain, axes, &spans, sizes.item)?;
             }
         }
     }
@@ -118,8 +120,10 @@ pub(super) fn decompress(frame: &Frame<'_>, axes: &[Axis], values: &[u32], limit
 /// Whether the array is of the shape that a chunk has.
 fn check_shape(axes: &[Axis], values: &[u32]) -> Result<()> {
     let Some((rank, shape)) = values.get(RANK_VALUE..).and_then(<[u32]>::split_first) else { return Ok(()) };
-    let shape = shape.get(..*rank as usize).unwrap_or(shape);
-    if shape.iter().map(|length| *length as usize).eq(axes.iter().map(|axis| axis.length)) {
+    let shape = shape.get(..*rank as usize).unwrap_or_default();
+    if *rank as usize == axes.len()
+        && shape.iter().map(|length| *length as usize).eq(axes.iter().map(|axis| axis.length))
+    {
         return Ok(());
     }
     let found: Vec<_> = axes.iter().map(|axis| axis.length).collect();
@@ -128,6 +132,8 @@ fn check_shape(axes: &[Axis], values: &[u32]) -> Result<()> {
 
 /// Sizes that fit each other and the frame.
 struct Sizes {
+    /// Bytes of an element.
+    item: usize,
     /// Bytes of the array.
     plain: usize,
     /// Bytes of a block.
@@ -140,11 +146,13 @@ impl Sizes {
     fn of(frame: &Frame<'_>, axes: &[Axis], limit: usize) -> Result<Self> {
         let product = |of: fn(&Axis) -> usize| axes.iter().map(of).try_fold(1_usize, usize::checked_mul);
         let sizes = || -> Option<(Self, usize, usize)> {
-            let plain = product(|axis| axis.length)?.checked_mul(frame.item_bytes)?;
-            let block = product(|axis| axis.block)?.checked_mul(frame.item_bytes)?;
             let blocks = product(Axis::blocks)?;
+            let block_items = product(|axis| axis.block)?;
+            let item = item_bytes(frame, blocks.checked_mul(block_items)?);
+            let plain = product(|axis| axis.length)?.checked_mul(item)?;
+            let block = block_items.checked_mul(item)?;
             let chunk = blocks.checked_mul(block)?;
-            Some((Self { plain, block, blocks }, chunk, chunk.checked_mul(product(Axis::chunks)?)?))
+            Some((Self { item, plain, block, blocks }, chunk, chunk.checked_mul(product(Axis::chunks)?)?))
         };
         let (sizes, chunk, all) = sizes().ok_or_else(|| damaged(NAME, format_args!("an array of {axes:?}")))?;
         within(sizes.plain, limit)?;
@@ -164,6 +172,15 @@ impl Sizes {
             ));
         }
         Ok(sizes)
+    }
+}
+
+/// Bytes of an element of chunks of `items`, padding included. Some versions of the library say 1 when
+/// elements have more bytes than their chunks can say.
+fn item_bytes(frame: &Frame<'_>, items: usize) -> usize {
+    match frame.chunk_bytes.checked_div(items) {
+        Some(found) if frame.item_bytes == 1 && found > MAX_ITEM_OF_CHUNK => found,
+        _ => frame.item_bytes,
     }
 }
 

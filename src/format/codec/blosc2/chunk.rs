@@ -12,6 +12,9 @@ pub(super) const HEADER: usize = 32;
 /// variable length, which have a flag of their own.
 const VERSIONS: std::ops::RangeInclusive<u8> = 5..=6;
 
+/// Bytes of a block at most, as in the library.
+const MAX_BLOCK: usize = 536_866_816;
+
 /// In the flags: the header has filters of its own. Chunks of blosc 1 do not.
 const IS_EXTENDED: u8 = 0x01 | 0x04;
 const IS_PLAIN: u8 = 0x02;
@@ -62,7 +65,7 @@ impl<'a> Chunk<'a> {
             .get(..stored)
             .filter(|chunk| chunk.len() >= HEADER)
             .ok_or_else(|| damaged(NAME, format_args!("a chunk of {stored} bytes, expected {HEADER} to {found}")))?;
-        if element_size == 0 || (block_bytes == 0 && plain_bytes > 0) {
+        if element_size == 0 || (block_bytes == 0 && plain_bytes > 0) || block_bytes > MAX_BLOCK {
             return Err(damaged(NAME, format_args!("elements of {element_size} bytes in blocks of {block_bytes}")));
         }
         let block_bytes = block_bytes.min(plain_bytes);

@@ -66,8 +66,8 @@ impl<'a> Frame<'a> {
                 || damaged(NAME, format_args!("a header of {header_length} bytes in a frame of {length}")),
             )?;
         let flags: [u8; 4] = marked(header, 24, 0xa4)?;
-        check_flags(flags)?;
         let plain_bytes = size(u64::from_be_bytes(marked(header, 29, 0xd3)?))?;
+        check_flags(flags, plain_bytes)?;
         let stored = size(u64::from_be_bytes(marked(header, 38, 0xd3)?))?;
         let (chunks, offsets) = rest
             .split_at_checked(stored)
@@ -170,7 +170,7 @@ impl<'a> Frame<'a> {
     }
 }
 
-fn check_flags([general, kind, ..]: [u8; 4]) -> Result<()> {
+fn check_flags([general, kind, ..]: [u8; 4], plain_bytes: usize) -> Result<()> {
     let version = general & 0x0f;
     if !VERSIONS.contains(&version) {
         return Err(refused(format_args!("a frame of format version {version}")));
@@ -178,7 +178,8 @@ fn check_flags([general, kind, ..]: [u8; 4]) -> Result<()> {
     if kind != 0 {
         return Err(refused(format_args!("a frame of type {kind}")));
     }
-    if general & VARIABLE_CHUNKS != 0 {
+    // The library says so too when there are none.
+    if general & VARIABLE_CHUNKS != 0 && plain_bytes > 0 {
         return Err(refused("chunks of variable length"));
     }
     if general & VARIABLE_BLOCKS != 0 {

@@ -24,6 +24,9 @@ use block::Workspace;
 use chunk::Chunk;
 use frame::Frame;
 
+#[cfg(test)]
+mod tests;
+
 const NAME: &str = "blosc2";
 
 /// The bytes before compression. `values` are what the HDF5 filter stores: from the eighth on the
