@@ -281,7 +281,8 @@ fn blosclz_stream(steps: &[(bool, usize, u16, u8)]) -> (Vec<u8>, Vec<u8>) {
     for (number, (is_literal, length, distance, value)) in steps.iter().enumerate() {
         if *is_literal || number == 0 {
             let run: Vec<u8> = (0..(*length).min(32)).map(|at| value.wrapping_add(at as u8 * 3)).collect();
-            encoded.push(run.len() as u8 - 1 | if number == 0 { 0x20 } else { 0 });
+            let marker = if number == 0 { 0x20 } else { 0 };
+            encoded.push((run.len() as u8 - 1) | marker);
             encoded.extend_from_slice(&run);
             plain.extend_from_slice(&run);
             continue;
@@ -312,7 +313,8 @@ fn blosclz_stream(steps: &[(bool, usize, u16, u8)]) -> (Vec<u8>, Vec<u8>) {
 fn what_a_frame_announces_is_bounded() {
     let chunk = plain_chunk(&[1; 64], 64);
     let chunks = std::slice::from_ref(&chunk);
-    let rows: [(&[[u64; 3]], u32, u64, u32, Kind, &str); 8] = [
+    type Row<'a> = (&'a [[u64; 3]], u32, u64, u32, Kind, &'a str);
+    let rows: [Row<'_>; 8] = [
         (&[[1 << 62, 1 << 30, 1 << 30]], 8, 1 << 40, 1 << 30, Kind::DataLoss, "an array of ["),
         (&[[1 << 40, 1 << 30, 1]], 1, 1 << 40, 1 << 30, Kind::DataLoss, "1099511627776 bytes are announced"),
         (&[[64, 1 << 30, 1 << 30]], 1, 1 << 30, 1 << 30, Kind::DataLoss, "1073741824 bytes are announced"),
