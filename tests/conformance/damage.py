@@ -68,6 +68,7 @@ def hdf5_arrays(file):
 def hdf5_plugins(file):
     """Arrays through other filters, each alone and with a checksum behind it."""
     filters = {"zstd": hdf5plugin.Zstd(), "lz4": hdf5plugin.LZ4(), "blosc": hdf5plugin.Blosc(), "bzip2": hdf5plugin.BZip2()}
+    filters["blosc2"] = hdf5plugin.Blosc2(cname="lz4")
     filters |= {"bitshuffle": hdf5plugin.Bitshuffle(cname="lz4"), "szip": {"compression": "szip"}, "scaleoffset": {"scaleoffset": 0}}
     for name, options in filters.items():
         file.create_dataset(name, data=smooth((40, 9)), chunks=(20, 9), **options)

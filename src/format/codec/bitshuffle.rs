@@ -97,6 +97,16 @@ pub fn decompress(encoded: &[u8], parameters: Parameters, limit: usize) -> Resul
     Ok(plain)
 }
 
+/// Undoes the shuffle of all elements of `shuffled` as one block, without a header; both are of one
+/// length. Elements behind the last multiple of 8 are as they were.
+pub(super) fn unshuffle_whole(shuffled: &[u8], plain: &mut [u8], element_size: usize) {
+    let moved = shuffled.len() / element_size.max(1) / GROUP * GROUP * element_size;
+    let (shuffled, left) = shuffled.split_at(moved);
+    let (plain, place) = plain.split_at_mut(moved);
+    place.copy_from_slice(left);
+    unshuffle(shuffled, plain, element_size);
+}
+
 /// Bytes before compression, elements of a block, and what is behind them.
 fn header(encoded: &[u8], parameters: Parameters) -> Result<(u64, usize, &[u8])> {
     if !parameters.is_compressed() {

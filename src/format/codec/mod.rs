@@ -6,6 +6,7 @@
 use crate::error::{Error, Result};
 
 pub mod bitshuffle;
+pub mod blosc2;
 pub mod bzip2;
 pub mod deflate;
 pub mod fletcher32;

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::parser;
 use crate::error::{Error, Result};
-use crate::format::codec::{bitshuffle, bzip2, deflate, fletcher32, lz4, lzf, nbit, shuffle, zstd};
+use crate::format::codec::{bitshuffle, blosc2, bzip2, deflate, fletcher32, lz4, lzf, nbit, shuffle, zstd};
 use crate::format::zarr;
 
 const DEFLATE: u16 = 1;
@@ -21,6 +21,7 @@ const BLOSC: u16 = 32001;
 const LZ4: u16 = 32004;
 const BITSHUFFLE: u16 = 32008;
 const ZSTD: u16 = 32015;
+const BLOSC2: u16 = 32026;
 
 /// Bytes that a compressed stream inside another compressed stream may be larger than its chunk.
 const NESTED_GROWTH: usize = 64 * 1024;
@@ -53,7 +54,7 @@ pub(crate) fn known_name(id: u16) -> Option<&'static str> {
         32013 => "zfp",
         ZSTD => "zstd",
         32024 => "sz3",
-        32026 => "blosc2",
+        BLOSC2 => "blosc2",
         _ => return None,
     })
 }
@@ -62,7 +63,7 @@ impl Filter {
     /// Whether it can be undone here.
     pub(crate) fn is_served(&self) -> bool {
         match self.id {
-            DEFLATE | SHUFFLE | FLETCHER32 | SZIP | BZIP2 | LZF | BLOSC | LZ4 | ZSTD => true,
+            DEFLATE | SHUFFLE | FLETCHER32 | SZIP | BZIP2 | LZF | BLOSC | LZ4 | ZSTD | BLOSC2 => true,
             NBIT => self.packs_nothing() || nbit::is_known(&self.parameters),
             SCALEOFFSET => parser::scales_by_digits(&self.parameters),
             BITSHUFFLE => bitshuffle::Parameters::of(&self.parameters).is_some(),
@@ -91,6 +92,7 @@ impl Filter {
             BLOSC => Cow::Owned(zarr::blosc::decompress(&encoded, limit)?),
             LZ4 => Cow::Owned(lz4::decompress(&encoded, limit)?),
             ZSTD => Cow::Owned(zstd::decompress(&encoded, limit)?),
+            BLOSC2 => Cow::Owned(blosc2::decompress(&encoded, &self.parameters, limit)?),
             BITSHUFFLE => {
                 let parameters = bitshuffle::Parameters::of(&self.parameters).ok_or_else(|| self.refused())?;
                 Cow::Owned(bitshuffle::decompress(&encoded, parameters, limit)?)

@@ -78,7 +78,9 @@ async fn damage(name: &str, padded: usize) -> usize {
 }
 
 fn check(error: &Error, path: &str) {
-    assert_eq!(error.kind(), Kind::DataLoss, "{error}");
+    // A changed byte may name a codec or a format that nobody has.
+    let is_refused = error.kind() == Kind::Unimplemented && error.message().contains("blosc2: ");
+    assert!(error.kind() == Kind::DataLoss || is_refused, "{error}");
     assert!(error.message().contains(&format!("'{path}'")), "{error}");
 }
 
@@ -96,6 +98,8 @@ damaged! {
     zstd: "hdf5/filter_zstd.h5", 0;
     lz4: "hdf5/filter_lz4.h5", 0;
     blosc: "hdf5/filter_blosc.h5", 0;
+    blosc2: "hdf5/filter_blosc2_codecs.h5", 0;
+    blosc2_pytables: "hdf5/filter_blosc2_pytables.h5", 0;
     bitshuffle: "hdf5/filter_bitshuffle.h5", 0;
     bzip2: "hdf5/filter_bzip2.h5", 0;
     szip: "hdf5/filter_szip.h5", 1;
