@@ -92,9 +92,12 @@ fn a_frame_that_is_cut_off_is_damaged() {
     }
 }
 
-/// Values of the filter, bytes, and how many they hold, of frames that are quick to read.
-fn small_frames() -> &'static [(Vec<u32>, Vec<u8>, usize)] {
-    static FRAMES: OnceLock<Vec<(Vec<u32>, Vec<u8>, usize)>> = OnceLock::new();
+/// Values of the filter, a frame, and how many bytes it holds.
+type Known = (Vec<u32>, Vec<u8>, usize);
+
+/// Frames that are quick to read.
+fn small_frames() -> &'static [Known] {
+    static FRAMES: OnceLock<Vec<Known>> = OnceLock::new();
     FRAMES.get_or_init(|| {
         let entries = entries().into_values().filter(|entry| entry.bytes < 30_000);
         entries.map(|entry| (entry.values.clone(), entry.encoded(), entry.bytes)).collect()
