@@ -92,9 +92,12 @@ fn a_frame_that_is_cut_off_is_damaged() {
     }
 }
 
-/// Values of the filter, bytes, and how many they hold, of frames that are quick to read.
-fn small_frames() -> &'static [(Vec<u32>, Vec<u8>, usize)] {
-    static FRAMES: OnceLock<Vec<(Vec<u32>, Vec<u8>, usize)>> = OnceLock::new();
+/// Values of the filter, a frame, and how many bytes it holds.
+type Known = (Vec<u32>, Vec<u8>, usize);
+
+/// Frames that are quick to read.
+fn small_frames() -> &'static [Known] {
+    static FRAMES: OnceLock<Vec<Known>> = OnceLock::new();
     FRAMES.get_or_init(|| {
         let entries = entries().into_values().filter(|entry| entry.bytes < 30_000);
         entries.map(|entry| (entry.values.clone(), entry.encoded(), entry.bytes)).collect()
@@ -106,12 +109,12 @@ fn a_changed_byte_ends() {
     let (mut frames, mut errors) = (0, 0);
     for (name, entry) in entries() {
         let encoded = entry.encoded();
-        if encoded.len() > SMALL {
+        if encoded.len() > SMALL || entry.bytes > 13_000 {
             continue;
         }
         frames += 1;
         for at in 0..encoded.len() {
-            for change in [1, 2, 4, 8, 0x10, 0x20, 0x40, 0x80, 0xff] {
+            for change in [1, 0x10, 0x80, 0xff] {
                 let mut changed = encoded.clone();
                 changed[at] ^= change;
                 match decompress(&changed, &entry.values, entry.bytes) {
@@ -127,7 +130,7 @@ fn a_changed_byte_ends() {
             }
         }
     }
-    assert!(frames > 20 && errors > 10_000, "{frames} frames, {errors} errors");
+    assert!(frames > 20 && errors > 5_000, "{frames} frames, {errors} errors");
 }
 
 /// A chunk of plain bytes with blocks of `block` bytes.
