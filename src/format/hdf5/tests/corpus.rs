@@ -289,7 +289,11 @@ async fn refusals_name_what_is_refused() {
     assert!(reason("external").contains("'/x' in the file 'other.h5'"));
     assert_eq!(reason("dangling"), "soft link to '/nowhere/at/all': there is no 'nowhere'");
     assert!(reason("ping").contains("perhaps a cycle"));
-    assert!(reason("group/inner/root").contains("contains it"));
+    assert_eq!(reason("group/inner/root"), "link back to the group '/', which contains it");
+    assert_eq!(reason("group/up"), "link back to the group '/group', which contains it");
+    let canonical = file.tree().canonical("/group/inner//root/to_group/inner/back/up/inner/deep/");
+    assert_eq!(canonical, "to_group/inner/deep");
+    assert!(file.tree().array(&canonical).is_ok());
     assert!(reason("type").contains("named datatype"));
 }
 
