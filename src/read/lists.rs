@@ -118,6 +118,25 @@ pub(super) fn blocks(rows: Range<u64>, chunk_rows: u64, row_bytes: u64) -> Block
     blocks_of(rows, chunk_rows.clamp(BLOCK_ROWS, MAX_BLOCK_ROWS).min(most))
 }
 
+/// `rows` of `row_bytes` each, of which the texts in heaps are a guess, in parts whose references are read
+/// together.
+pub(super) fn text_blocks(rows: Range<u64>, row_bytes: u64) -> Blocks {
+    blocks_of(rows, (MAX_BLOCK_BYTES / row_bytes.max(1)).clamp(1, MAX_BLOCK_ROWS))
+}
+
+/// The `planned` windows, whose rows were taken to have `row_bytes`, cut where they do not fit with the bytes
+/// `beyond` that each row has.
+pub(super) fn cut(context: &ReadContext, planned: Vec<Range<u64>>, row_bytes: u64, beyond: &[u64]) -> Vec<Window> {
+    let mut beyond = beyond.iter().copied();
+    let mut cut = Vec::with_capacity(planned.len());
+    for rows in planned {
+        let count = usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX);
+        let sizes: Vec<u64> = beyond.by_ref().take(count).collect();
+        cut.extend(windows(context, rows, row_bytes, &sizes));
+    }
+    cut
+}
+
 /// The windows of `block`, whose rows take `row_bytes` and their part of `sizes` each.
 pub(super) fn windows(context: &ReadContext, block: Range<u64>, row_bytes: u64, sizes: &[u64]) -> Vec<Window> {
     let mut windows = Vec::new();
@@ -168,7 +187,13 @@ mod tests {
         let found: Vec<_> =
             windows(&context, 4..10, 100, &sizes).into_iter().map(|one| (one.rows, one.bytes)).collect();
         assert_eq!(found, [(4..7, 16_300), (7..8, 100_100), (8..10, 16_200)]);
+        let cuts: Vec<_> =
+            cut(&context, vec![4..7, 7..10], 100, &sizes).into_iter().map(|one| (one.rows, one.bytes)).collect();
+        assert_eq!(cuts, [(4..7, 16_300), (7..8, 100_100), (8..10, 16_200)]);
+        let cuts = cut(&context, vec![4..6, 6..10], 100, &sizes).into_iter().map(|one| one.rows);
+        assert_eq!(cuts.collect::<Vec<_>>(), [4..6, 6..7, 7..8, 8..10]);
         assert_eq!(blocks(5..5, 1, 80).count(), 0);
+        assert_eq!(text_blocks(3..300_000, 80).collect::<Vec<_>>(), [3..209_718, 209_718..300_000]);
         assert_eq!(blocks(0..100_000, 10, 80).collect::<Vec<_>>(), [0..65_536, 65_536..100_000]);
         assert_eq!(blocks(0..3, 10, u64::MAX).collect::<Vec<_>>(), [0..1, 1..2, 2..3]);
     }

@@ -34,6 +34,7 @@ mod decoder;
 mod external;
 mod fetch;
 mod filter;
+mod gathered;
 mod library;
 mod others;
 mod outside;
@@ -222,9 +223,9 @@ impl Hdf5File {
     /// See [`Hierarchy::resolve_texts`](super::Hierarchy::resolve_texts).
     ///
     /// # Errors
-    /// As there, and `ResourceExhausted` for more than a gigabyte of text at once.
-    pub async fn resolve_texts(&self, references: &[u8]) -> Result<TextBuffer> {
-        self.heaps.texts(&self.heap_file(), references).await
+    /// As there.
+    pub async fn resolve_texts(&self, references: &[u8], limit: usize) -> Result<TextBuffer> {
+        self.heaps.objects(&self.heap_file(), references, 1, limit).await
     }
 
     /// See [`Hierarchy::resolve_sequences`](super::Hierarchy::resolve_sequences).
@@ -232,7 +233,7 @@ impl Hdf5File {
     /// # Errors
     /// As there.
     pub async fn resolve_sequences(&self, references: &[u8], size: usize, limit: usize) -> Result<TextBuffer> {
-        self.heaps.sequences(&self.heap_file(), references, size as u64, limit).await
+        self.heaps.objects(&self.heap_file(), references, size as u64, limit).await
     }
 
     /// See [`Hierarchy::object_path`](super::Hierarchy::object_path).

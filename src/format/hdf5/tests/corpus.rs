@@ -85,7 +85,7 @@ async fn compare(file: &Hdf5File, data_type: &DataType, bytes: &[u8], name: &Val
             }
         }
         DataType::String => {
-            let texts = file.resolve_texts(bytes).await.unwrap();
+            let texts = file.resolve_texts(bytes, 1 << 20).await.unwrap();
             assert_eq!(texts.len(), bytes.len() / HEAP_REFERENCE_SIZE, "{path}");
             let found = texts_crc((0..texts.len()).map(|index| texts.get(index).unwrap()));
             assert_eq!((name, crc), (&"str".into(), &found.into()), "{path}");

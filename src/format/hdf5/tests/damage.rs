@@ -84,7 +84,7 @@ async fn read_everything(bytes: Vec<u8>) -> usize {
         }
         match read_all(&file, path).await {
             Ok(bytes) if array.data_type == DataType::String => {
-                errors += usize::from(file.resolve_texts(&bytes).await.is_err());
+                errors += usize::from(file.resolve_texts(&bytes, 1 << 20).await.is_err());
             }
             Ok(_) => {}
             Err(_) => errors += 1,
