@@ -231,6 +231,10 @@ corpus! {
     layout_matlab: "hdf5/layout_matlab.h5", 7;
     layout_netcdf: "hdf5/layout_netcdf.h5", 4;
     native_complex: "hdf5/native_complex.h5", 2;
+    shared_all_list: "shared/shared_all_list.h5", 61;
+    shared_all_tree: "shared/shared_all_tree.h5", 61;
+    shared_kinds: "shared/shared_kinds.h5", 61;
+    shared_some: "shared/shared_some.h5", 49;
     pbmc68k: "notebook/pbmc68k.h5ad", 20;
     variants: "notebook/variants.h5ad", 40;
     csc: "notebook/csc.h5ad", 8;
