@@ -36,6 +36,7 @@ mod fetch;
 mod filter;
 mod gathered;
 mod library;
+mod number;
 mod others;
 mod outside;
 mod parser;

@@ -132,6 +132,9 @@ flips! {
     flipped_chunks_latest: "hdf5/chunks_latest.h5", 82;
     flipped_strings_latest: "hdf5/strings_latest.h5", 83;
     flipped_small_addresses: "hdf5/small_addresses.h5", 84;
+    flipped_shared_kinds: "shared/shared_kinds.h5", 61;
+    flipped_shared_list: "shared/shared_all_list.h5", 41;
+    flipped_every_link: "links/links_earliest.h5", 62;
     flipped_notebook: "notebook/testfile.hdf5", 200;
 }
 
