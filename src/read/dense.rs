@@ -82,6 +82,9 @@ impl Windowed for DenseAnswer {
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
+        if self.reader.is_in_heaps(&self.hierarchy) {
+            lists::check(&block)?;
+        }
         if self.reader.has_lists {
             let rows = self.rows.part(block.start, block.end - block.start);
             let sizes = self.reader.heap_sizes(context, &self.hierarchy, &rows).await?;

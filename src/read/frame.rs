@@ -144,6 +144,7 @@ impl Windowed for FrameAnswer {
         if block.is_empty() || !self.is_in_heaps() {
             return self.planned(context, block);
         }
+        lists::check(&block)?;
         let beyond = self.sizes_beyond(context, &block).await?;
         if self.readers.iter().any(|reader| reader.has_lists) {
             return Ok(lists::windows(context, block, self.row_bytes(), &beyond));
