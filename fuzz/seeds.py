@@ -27,7 +27,8 @@ def write(target, seed, largest=LARGEST_SEED):
 
 
 def files():
-    closed = [path for path in FIXTURES.glob("hdf5/*.h5") if path.name != "unfinished.h5"]
+    found = [path for folder in ("hdf5", "links", "shared") for path in FIXTURES.glob(f"{folder}/*.h5")]
+    closed = [path for path in found if path.name != "unfinished.h5"]
     return sorted([*closed, *FIXTURES.glob("notebook/*.h*5")])
 
 

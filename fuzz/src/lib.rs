@@ -161,7 +161,7 @@ pub async fn read_all(hierarchy: &Hierarchy, fetch: impl AsyncFn(&ChunkLocation)
                 Elements::Fixed(bytes) => {
                     assert_eq!(bytes.len() as u64, array.chunk_bytes(), "decoded bytes of '{path}'");
                     match &array.data_type {
-                        DataType::String => drop(hierarchy.resolve_texts(&bytes).await),
+                        DataType::String => drop(hierarchy.resolve_texts(&bytes, LARGEST_SEQUENCES).await),
                         DataType::List { element, .. } => {
                             drop(hierarchy.resolve_sequences(&bytes, element.item_size(), LARGEST_SEQUENCES).await);
                         }

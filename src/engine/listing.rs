@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use crate::error::{Error, Result};
 use crate::format::dimensions::dimension_names;
-use crate::model::tree::{Node, Tree, normalise};
+use crate::model::tree::{Node, Tree};
 
 /// One row per node below `path`: path, kind, shape, dtype, chunks, filters, attributes (JSON), names of
 /// dimensions.
@@ -68,7 +68,7 @@ pub(super) fn nodes_json(tree: &Tree, path: &str) -> Result<Value> {
 
 /// Nodes below `path`, or the node itself when it is an array.
 fn below<'a>(tree: &'a Tree, path: &str) -> Result<Vec<(String, &'a Node)>> {
-    let path = normalise(path);
+    let path = tree.canonical(path);
     let node = tree.get(&path).ok_or_else(|| tree.missing(&path))?;
     if let Node::Array(_) = node {
         return Ok(vec![(path, node)]);

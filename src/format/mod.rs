@@ -117,10 +117,11 @@ impl Hierarchy {
     /// each), in the same order. Heaps are read by coalesced ranges.
     ///
     /// # Errors
-    /// `DataLoss` for a reference that leads nowhere, and the errors of reading.
-    pub async fn resolve_texts(&self, references: &[u8]) -> Result<TextBuffer> {
+    /// `DataLoss` for a reference that leads nowhere, `ResourceExhausted` above `limit` bytes, and the errors
+    /// of reading.
+    pub async fn resolve_texts(&self, references: &[u8], limit: usize) -> Result<TextBuffer> {
         match self {
-            Self::Hdf5(file) => file.resolve_texts(references).await,
+            Self::Hdf5(file) => file.resolve_texts(references, limit).await,
             Self::Zarr(_) => Err(crate::error::Error::internal("zarr chunks hold no heap references")),
         }
     }
@@ -129,7 +130,7 @@ impl Hierarchy {
     /// one buffer entry per reference; a null reference has none.
     ///
     /// # Errors
-    /// As [`Hierarchy::resolve_texts`]; `ResourceExhausted` above `limit` bytes.
+    /// As [`Hierarchy::resolve_texts`].
     pub async fn resolve_sequences(&self, references: &[u8], size: usize, limit: usize) -> Result<TextBuffer> {
         match self {
             Self::Hdf5(file) => file.resolve_sequences(references, size, limit).await,

@@ -172,6 +172,28 @@ impl DataType {
         }
     }
 
+    /// A struct of the same size with the one field called `name`; any other type as it is.
+    #[must_use]
+    pub fn only(&self, name: &str) -> Self {
+        match self {
+            Self::Struct { size, fields } => {
+                let fields = fields.iter().filter(|field| field.name == name).cloned().collect();
+                Self::Struct { size: *size, fields }
+            }
+            other => other.clone(),
+        }
+    }
+
+    /// Whether it is or holds texts of variable length.
+    pub fn has_texts(&self) -> bool {
+        match self {
+            Self::String => true,
+            Self::Struct { fields, .. } => fields.iter().any(|field| field.data_type.has_texts()),
+            Self::FixedArray { element, .. } => element.has_texts(),
+            _ => false,
+        }
+    }
+
     /// Bits of a complex number: two floats `re` and `im` back to back.
     fn complex_bits(&self) -> Option<usize> {
         let Self::Struct { fields, .. } = self else { return None };

@@ -20,6 +20,10 @@ pub type Attributes = serde_json::Map<String, serde_json::Value>;
 pub struct Tree {
     /// Nodes by path, in byte order of the path.
     pub nodes: BTreeMap<String, Node>,
+    /// Paths of links that lead back to a group above them, and the path of that group. They are unreadable
+    /// nodes, so that a listing ends; [`Tree::canonical`] follows them.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub cycles: BTreeMap<String, String>,
 }
 
 /// A group, an array, or a link that leads nowhere readable.
@@ -96,6 +100,15 @@ impl Tree {
         self.nodes.get(&normalise(path))
     }
 
+    /// `path` normalised, and without detours: a part `.` is none, and one that leads back to a group above it
+    /// is that group.
+    pub fn canonical(&self, path: &str) -> String {
+        path.split('/').filter(|part| !part.is_empty() && *part != ".").fold(String::new(), |above, part| {
+            let next = join(&above, part);
+            self.cycles.get(&next).cloned().unwrap_or(next)
+        })
+    }
+
     /// The array at `path`.
     ///
     /// # Errors
@@ -142,11 +155,15 @@ impl Tree {
             .collect()
     }
 
-    /// The error for a node that does not exist: names it and the nearest group's children.
+    /// The error for a node that does not exist: names it and the nearest group's children, or the unreadable
+    /// node that lies on the way.
     pub fn missing(&self, path: &str) -> Error {
         let mut parent = normalise(path);
         loop {
             parent = parent.rfind('/').map_or(String::new(), |at| parent[..at].to_owned());
+            if let Some(Node::Unreadable { reason }) = self.nodes.get(&parent) {
+                return Error::unimplemented(format!("node '{path}' lies behind '{parent}': {reason}"));
+            }
             if parent.is_empty() || self.is_group(&parent) {
                 break;
             }

@@ -56,6 +56,8 @@ pub struct ColumnReader {
     element: Field,
     /// Whether elements are or hold sequences, whose sizes their references tell.
     pub has_lists: bool,
+    /// Whether elements are or hold texts of variable length.
+    has_texts: bool,
     /// Whether there is no value: an HDF5 null dataspace, or anndata's encoding `null`.
     is_null: bool,
     categories: OnceCell<ArrayRef>,
@@ -77,7 +79,7 @@ impl ColumnReader {
         let row_bytes = lengths.iter().fold(width, |total, length| total.saturating_mul(*length)).max(1);
         let field = list_field(name, &element, &lengths)?;
         let rank = array.shape.len();
-        let has_lists = stored.has_lists() && !is_null;
+        let (has_lists, has_texts) = (stored.has_lists() && !is_null, stored.has_texts() && !is_null);
         let (leading, categories) = (Vec::new(), OnceCell::new());
         Ok(Self {
             field,
@@ -90,6 +92,7 @@ impl ColumnReader {
             lengths,
             element,
             has_lists,
+            has_texts,
             is_null,
             categories,
         })
@@ -166,8 +169,31 @@ impl ColumnReader {
         fixed_size_list_of(self.element.clone(), flat, list_size(&self.lengths)?, count)
     }
 
-    /// Bytes that each selected row has in heaps, as far as its references tell; none for columns
-    /// without sequences.
+    /// Whether references tell how many bytes the elements have in heaps.
+    pub fn is_in_heaps(&self, hierarchy: &Hierarchy) -> bool {
+        self.has_lists || (self.has_texts && !hierarchy.decodes_texts(self.column.main_path()))
+    }
+
+    /// Bytes that each selected row has in heaps beyond what [`ColumnReader::row_bytes`] takes texts to have,
+    /// as far as its references tell; none for columns that have nothing there.
+    ///
+    /// # Errors
+    /// As [`read_array`].
+    pub async fn heap_sizes_beyond(
+        &self,
+        context: &ReadContext,
+        hierarchy: &Hierarchy,
+        rows: &AxisSelection,
+    ) -> Result<Vec<u64>> {
+        let mut sizes = self.heap_sizes(context, hierarchy, rows).await?;
+        let elements = self.trailing.iter().fold(1_u64, |total, axis| total.saturating_mul(axis.len()));
+        let counted = if self.is_text { TEXT_BYTES.saturating_mul(elements) } else { 0 };
+        sizes.iter_mut().for_each(|size| *size = size.saturating_sub(counted));
+        Ok(sizes)
+    }
+
+    /// Bytes that each selected row has in heaps, as far as its references tell; none for columns that have
+    /// nothing there.
     ///
     /// # Errors
     /// As [`read_array`].
@@ -178,8 +204,12 @@ impl ColumnReader {
         rows: &AxisSelection,
     ) -> Result<Vec<u64>> {
         let count = usize::try_from(rows.len()).map_err(|_| Error::resource_exhausted("too many rows in a window"))?;
-        let (Column::Array { path } | Column::Field { path, .. }) = &self.column else { return Ok(vec![0; count]) };
-        if !self.has_lists {
+        let (path, field) = match &self.column {
+            Column::Array { path } | Column::Nullable { values: path, .. } => (path, None),
+            Column::Field { path, field } => (path, Some(field)),
+            _ => return Ok(vec![0; count]),
+        };
+        if !self.is_in_heaps(hierarchy) {
             return Ok(vec![0; count]);
         }
         let caching = Caching::Keep;
@@ -189,6 +219,7 @@ impl ColumnReader {
             return Ok(vec![0; count]);
         };
         let row = buffer.len().checked_div(count).unwrap_or(0).max(1);
+        let data_type = field.map_or_else(|| data_type.clone(), |field| data_type.only(field));
         Ok(buffer.as_slice().chunks_exact(row).map(|row| heap_bytes(&data_type, row)).collect())
     }
 }

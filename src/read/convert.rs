@@ -28,7 +28,7 @@ pub(super) async fn converted(
 ) -> Result<ArrayRef> {
     match values {
         Values::Text(texts) if *data_type != DataType::Binary => {
-            context.compute(texts.bytes.len() as u64, move || text_array(&texts)).await
+            context.compute(texts.bytes.len() as u64, move || text_array(texts)).await
         }
         Values::Fixed(buffer) if is_rewritten(data_type) => {
             let (hierarchy, data_type) = (hierarchy.clone(), data_type.clone());

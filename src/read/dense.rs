@@ -36,6 +36,21 @@ impl DenseAnswer {
         Self { hierarchy, reader, rows, chunk_rows, schema }
     }
 
+    /// `block` in windows, with texts taken to have a usual length.
+    fn cuts(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Range<u64>>> {
+        let most = context.window_bytes / self.reader.row_bytes.max(1);
+        let bounds = self.reader.window_bounds(self.hierarchy.tree(), &self.rows, most, self.chunk_rows);
+        windows(&self.rows, block, bounds)
+    }
+
+    fn planned(&self, cuts: Vec<Range<u64>>) -> Vec<Window> {
+        let window = |rows: Range<u64>| {
+            let bytes = (rows.end - rows.start).saturating_mul(self.reader.row_bytes);
+            Window { rows, bytes, spans: Vec::new() }
+        };
+        cuts.into_iter().map(window).collect()
+    }
+
     fn selection(&self, rows: &Range<u64>) -> Vec<AxisSelection> {
         self.reader.selection(self.rows.part(rows.start, rows.end - rows.start))
     }
@@ -59,30 +74,43 @@ impl Windowed for DenseAnswer {
     fn blocks(&self, rows: Range<u64>) -> Blocks {
         if self.reader.has_lists {
             lists::blocks(rows, self.chunk_rows, self.reader.row_bytes)
+        } else if self.reader.is_in_heaps(&self.hierarchy) {
+            lists::text_blocks(rows, self.reader.row_bytes)
         } else {
             one_block(Some(rows))
         }
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
+        if self.reader.is_in_heaps(&self.hierarchy) {
+            lists::check(&block)?;
+        }
         if self.reader.has_lists {
             let rows = self.rows.part(block.start, block.end - block.start);
             let sizes = self.reader.heap_sizes(context, &self.hierarchy, &rows).await?;
             return Ok(lists::windows(context, block, self.reader.row_bytes, &sizes));
         }
-        let most = context.window_bytes / self.reader.row_bytes.max(1);
-        let bounds = self.reader.window_bounds(self.hierarchy.tree(), &self.rows, most, self.chunk_rows);
-        let cuts = windows(&self.rows, block, bounds)?;
-        let window = |rows: Range<u64>| {
-            let bytes = (rows.end - rows.start).saturating_mul(self.reader.row_bytes);
-            Window { rows, bytes, spans: Vec::new() }
-        };
-        Ok(cuts.into_iter().map(window).collect())
+        let cuts = self.cuts(context, block.clone())?;
+        if !self.reader.is_in_heaps(&self.hierarchy) {
+            return Ok(self.planned(cuts));
+        }
+        let rows = self.rows.part(block.start, block.end - block.start);
+        let beyond = self.reader.heap_sizes_beyond(context, &self.hierarchy, &rows).await?;
+        Ok(lists::cut(context, cuts, self.reader.row_bytes, &beyond))
+    }
+
+    async fn foreseen(&self, context: &ReadContext, block: Range<u64>) -> Result<(Vec<Window>, bool)> {
+        if !self.reader.has_lists && self.reader.is_in_heaps(&self.hierarchy) {
+            return Ok((self.planned(self.cuts(context, block)?), false));
+        }
+        Ok((self.windows(context, block).await?, true))
     }
 
     async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch> {
         let rows = self.rows.part(window.rows.start, window.rows.end - window.rows.start);
-        let array = self.reader.read(context, &self.hierarchy, &rows, Caching::Bypass).await?;
+        // References were read to plan the windows, and are small.
+        let caching = if self.reader.is_in_heaps(&self.hierarchy) { Caching::Keep } else { Caching::Bypass };
+        let array = self.reader.read(context, &self.hierarchy, &rows, caching).await?;
         let count = array.len();
         let options = RecordBatchOptions::new().with_row_count(Some(count));
         RecordBatch::try_new_with_options(self.schema(), vec![array], &options).map_err(arrow_error)

@@ -70,6 +70,38 @@ impl FrameAnswer {
         narrowest.unwrap_or(WindowBounds::of_rows(most, 1))
     }
 
+    fn is_in_heaps(&self) -> bool {
+        self.readers.iter().any(|reader| reader.is_in_heaps(&self.hierarchy))
+    }
+
+    /// The windows of `block`, with texts taken to have a usual length.
+    fn planned(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
+        let row_bytes = self.row_bytes();
+        let mut cuts = windows(&self.rows, block.clone(), self.window_bounds(context.window_bytes / row_bytes))?;
+        if cuts.is_empty() {
+            // A batch without rows still carries the categories, which an empty selection keeps.
+            cuts.push(block);
+        }
+        let window = |rows: Range<u64>| {
+            let bytes = (rows.end - rows.start).saturating_mul(row_bytes);
+            Window { rows, bytes, spans: Vec::new() }
+        };
+        Ok(cuts.into_iter().map(window).collect())
+    }
+
+    /// Bytes that each row of `block` has in heaps beyond what texts are taken to have.
+    async fn sizes_beyond(&self, context: &ReadContext, block: &Range<u64>) -> Result<Vec<u64>> {
+        let rows = &self.rows.part(block.start, block.end - block.start);
+        let reads: Vec<_> =
+            self.readers.iter().map(|reader| reader.heap_sizes_beyond(context, &self.hierarchy, rows)).collect();
+        let mut reads = stream::iter(reads).buffered(COLUMNS_IN_FLIGHT);
+        let mut sizes = vec![0_u64; usize::try_from(rows.len()).unwrap_or(0)];
+        while let Some(found) = reads.try_next().await? {
+            sizes.iter_mut().zip(found).for_each(|(total, size)| *total = total.saturating_add(size));
+        }
+        Ok(sizes)
+    }
+
     fn row_bytes(&self) -> u64 {
         self.readers.iter().map(|reader| reader.row_bytes).sum::<u64>().max(1)
     }
@@ -101,31 +133,32 @@ impl Windowed for FrameAnswer {
 
     fn blocks(&self, rows: Range<u64>) -> Blocks {
         // Without rows there is still one window, for the categories.
-        let has_lists = self.readers.iter().any(|reader| reader.has_lists) && !rows.is_empty();
-        if has_lists { lists::blocks(rows, 1, self.row_bytes()) } else { one_block(Some(rows)) }
+        match rows.is_empty() {
+            false if self.readers.iter().any(|reader| reader.has_lists) => lists::blocks(rows, 1, self.row_bytes()),
+            false if self.is_in_heaps() => lists::text_blocks(rows, self.row_bytes()),
+            _ => one_block(Some(rows)),
+        }
     }
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
-        let row_bytes = self.row_bytes();
-        if self.readers.iter().any(|reader| reader.has_lists) && !block.is_empty() {
-            let rows = self.rows.part(block.start, block.end - block.start);
-            let mut sizes = vec![0_u64; usize::try_from(rows.len()).unwrap_or(0)];
-            for reader in self.readers.iter().filter(|reader| reader.has_lists) {
-                let found = reader.heap_sizes(context, &self.hierarchy, &rows).await?;
-                sizes.iter_mut().zip(found).for_each(|(total, size)| *total = total.saturating_add(size));
-            }
-            return Ok(lists::windows(context, block, row_bytes, &sizes));
+        if block.is_empty() || !self.is_in_heaps() {
+            return self.planned(context, block);
         }
-        let mut cuts = windows(&self.rows, block.clone(), self.window_bounds(context.window_bytes / row_bytes))?;
-        if cuts.is_empty() {
-            // A batch without rows still carries the categories, which an empty selection keeps.
-            cuts.push(block);
+        lists::check(&block)?;
+        let beyond = self.sizes_beyond(context, &block).await?;
+        if self.readers.iter().any(|reader| reader.has_lists) {
+            return Ok(lists::windows(context, block, self.row_bytes(), &beyond));
         }
-        let window = |rows: Range<u64>| {
-            let bytes = (rows.end - rows.start).saturating_mul(row_bytes);
-            Window { rows, bytes, spans: Vec::new() }
-        };
-        Ok(cuts.into_iter().map(window).collect())
+        let cuts = self.planned(context, block)?.into_iter().map(|window| window.rows).collect();
+        Ok(lists::cut(context, cuts, self.row_bytes(), &beyond))
+    }
+
+    async fn foreseen(&self, context: &ReadContext, block: Range<u64>) -> Result<(Vec<Window>, bool)> {
+        let has_lists = self.readers.iter().any(|reader| reader.has_lists);
+        if !block.is_empty() && !has_lists && self.is_in_heaps() {
+            return Ok((self.planned(context, block)?, false));
+        }
+        Ok((self.windows(context, block).await?, true))
     }
 
     async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch> {

@@ -12,10 +12,11 @@ use super::array::Values;
 use super::context::ReadContext;
 use super::field::arrow_type;
 use super::to_arrow::{Source, arrow_error, to_arrow_within};
-use super::windowed::{Blocks, Window, blocks_of};
+use super::windowed::{Blocks, Window, blocks_of, one_block};
 use crate::error::{Error, Result};
 use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE};
 use crate::model::swap::{self, Swap};
+use crate::plan::window::MAX_WINDOWS;
 
 /// Rows whose references are read together to plan windows.
 const BLOCK_ROWS: u64 = 65_536;
@@ -115,7 +116,46 @@ fn length(reference: &[u8]) -> u64 {
 /// Chunks of `chunk_rows` are not cut needlessly.
 pub(super) fn blocks(rows: Range<u64>, chunk_rows: u64, row_bytes: u64) -> Blocks {
     let most = (MAX_BLOCK_BYTES / row_bytes.max(1)).max(1);
-    blocks_of(rows, chunk_rows.clamp(BLOCK_ROWS, MAX_BLOCK_ROWS).min(most))
+    parts(rows, chunk_rows.clamp(BLOCK_ROWS, MAX_BLOCK_ROWS).min(most))
+}
+
+/// `rows` of `row_bytes` each, of which the texts in heaps are a guess, in parts whose references are read
+/// together.
+pub(super) fn text_blocks(rows: Range<u64>, row_bytes: u64) -> Blocks {
+    parts(rows, (MAX_BLOCK_BYTES / row_bytes.max(1)).clamp(1, MAX_BLOCK_ROWS))
+}
+
+/// `rows` in blocks of `length` rows; in one, which [`check`] refuses, where each block is a window at least
+/// and these are too many for one stream.
+fn parts(rows: Range<u64>, length: u64) -> Blocks {
+    let too_many = rows.end.saturating_sub(rows.start).div_ceil(length.max(1)) > MAX_WINDOWS;
+    if too_many { one_block(Some(rows)) } else { blocks_of(rows, length) }
+}
+
+/// Refuses a block of more rows than are read together.
+///
+/// # Errors
+/// `ResourceExhausted` naming the rows.
+pub(super) fn check(block: &Range<u64>) -> Result<()> {
+    let count = block.end.saturating_sub(block.start);
+    if count <= MAX_BLOCK_ROWS {
+        return Ok(());
+    }
+    let message = format!("{count} rows need more than {MAX_WINDOWS} windows of memory: select fewer rows");
+    Err(Error::resource_exhausted(message))
+}
+
+/// The `planned` windows, whose rows were taken to have `row_bytes`, cut where they do not fit with the bytes
+/// `beyond` that each row has.
+pub(super) fn cut(context: &ReadContext, planned: Vec<Range<u64>>, row_bytes: u64, beyond: &[u64]) -> Vec<Window> {
+    let mut beyond = beyond.iter().copied();
+    let mut cut = Vec::with_capacity(planned.len());
+    for rows in planned {
+        let count = usize::try_from(rows.end - rows.start).unwrap_or(usize::MAX);
+        let sizes: Vec<u64> = beyond.by_ref().take(count).collect();
+        cut.extend(windows(context, rows, row_bytes, &sizes));
+    }
+    cut
 }
 
 /// The windows of `block`, whose rows take `row_bytes` and their part of `sizes` each.
@@ -168,8 +208,19 @@ mod tests {
         let found: Vec<_> =
             windows(&context, 4..10, 100, &sizes).into_iter().map(|one| (one.rows, one.bytes)).collect();
         assert_eq!(found, [(4..7, 16_300), (7..8, 100_100), (8..10, 16_200)]);
+        let cuts: Vec<_> =
+            cut(&context, vec![4..7, 7..10], 100, &sizes).into_iter().map(|one| (one.rows, one.bytes)).collect();
+        assert_eq!(cuts, [(4..7, 16_300), (7..8, 100_100), (8..10, 16_200)]);
+        let cuts = cut(&context, vec![4..6, 6..10], 100, &sizes).into_iter().map(|one| one.rows);
+        assert_eq!(cuts.collect::<Vec<_>>(), [4..6, 6..7, 7..8, 8..10]);
         assert_eq!(blocks(5..5, 1, 80).count(), 0);
+        assert_eq!(text_blocks(3..300_000, 80).collect::<Vec<_>>(), [3..209_718, 209_718..300_000]);
         assert_eq!(blocks(0..100_000, 10, 80).collect::<Vec<_>>(), [0..65_536, 65_536..100_000]);
+        for whole in [text_blocks(0..1 << 58, 80), blocks(0..1 << 58, 1, 80), text_blocks(7..(1 << 20) + 8, u64::MAX)] {
+            let whole: Vec<_> = whole.collect();
+            assert!(whole.len() == 1 && check(&whole[0]).is_err(), "{whole:?}");
+        }
+        assert!(check(&(5..(1 << 20) + 5)).is_ok());
         assert_eq!(blocks(0..3, 10, u64::MAX).collect::<Vec<_>>(), [0..1, 1..2, 2..3]);
     }
 }

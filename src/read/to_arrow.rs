@@ -24,6 +24,9 @@ use crate::format::Hierarchy;
 use crate::model::chunk::TextBuffer;
 use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE, Padding};
 
+/// Bytes of texts of one array that is read without a budget of its own: parts of sparse and awkward arrays.
+const MAX_TEXTS_WITHOUT_BUDGET: usize = 64 << 20;
+
 /// Number of elements in a list of the given dimensions, as Arrow counts them.
 ///
 /// # Errors
@@ -65,7 +68,7 @@ pub(super) fn to_arrow_within<'a>(
     async move {
         let buffer = match values {
             Values::Text(texts) if *data_type == DataType::Binary => return binary_array(texts),
-            Values::Text(texts) => return text_array(&texts),
+            Values::Text(texts) => return text_array(texts),
             Values::Fixed(buffer) => buffer,
         };
         if buffer.len() != count.saturating_mul(data_type.item_size()) {
@@ -92,7 +95,8 @@ pub(super) fn to_arrow_within<'a>(
             DataType::FixedUtf32 { length } => fixed_texts(&buffer, *length as usize * 4, count, utf32)?,
             DataType::String => {
                 debug_assert_eq!(buffer.len(), count * HEAP_REFERENCE_SIZE);
-                text_array(&hierarchy.resolve_texts(&buffer).await?)?
+                let limit = source.context.map_or(MAX_TEXTS_WITHOUT_BUDGET, ReadContext::heap_bytes);
+                text_array(hierarchy.resolve_texts(&buffer, limit).await?)?
             }
             DataType::Binary => return Err(Error::internal("bytes of variable length came as elements")),
             DataType::List { .. } => lists::lists(source, data_type, &buffer, depth).await?,
@@ -241,7 +245,7 @@ fn fixed_texts(
     for raw in buffer.as_slice().chunks_exact(item.max(1)) {
         texts.push(&text(raw)?);
     }
-    text_array(&texts)
+    text_array(texts)
 }
 
 /// Bytes of variable length as a binary array.
@@ -260,8 +264,8 @@ fn short_offsets(texts: &TextBuffer) -> Result<Vec<i32>> {
 ///
 /// # Errors
 /// `DataLoss` when a text is not UTF-8, `ResourceExhausted` above 2 GiB.
-pub fn text_array(texts: &TextBuffer) -> Result<ArrayRef> {
-    let offsets = OffsetBuffer::new(short_offsets(texts)?.into());
-    let array = StringArray::try_new(offsets, Buffer::from(texts.bytes.clone()), None);
+pub fn text_array(texts: TextBuffer) -> Result<ArrayRef> {
+    let offsets = OffsetBuffer::new(short_offsets(&texts)?.into());
+    let array = StringArray::try_new(offsets, Buffer::from(texts.bytes), None);
     Ok(Arc::new(array.map_err(|error| Error::data_loss(format!("stored text is not UTF-8: {error}")))?))
 }

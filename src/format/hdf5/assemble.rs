@@ -3,7 +3,7 @@
 //! A link that leads back to a group above it, out of the file or nowhere becomes an unreadable node
 //! with the reason, so that a listing always ends and never hides a name.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 
 use serde_json::{Value, json};
 
@@ -33,14 +33,17 @@ pub(crate) fn assemble(graph: &Graph) -> Result<(Tree, Vec<(u64, String)>)> {
         .iter()
         .map(|(address, object)| (*address, object.links.iter().map(|link| (link.name.as_str(), link)).collect()))
         .collect();
-    let mut assembly = Assembly { graph, children, nodes: BTreeMap::new(), paths: HashMap::new(), above: Vec::new() };
+    let tree = Tree::default();
+    let mut assembly = Assembly { graph, children, tree, paths: HashMap::new(), above: Vec::new() };
     assembly.place(String::new(), graph.root)?;
-    if !matches!(assembly.nodes.get(""), Some(Node::Group { .. })) {
-        return Err(Error::data_loss("the root object is no group"));
+    match assembly.tree.nodes.get("") {
+        Some(Node::Group { .. }) => {}
+        Some(Node::Unreadable { reason }) => return Err(Error::unimplemented(format!("the root group: {reason}"))),
+        _ => return Err(Error::data_loss("the root object is no group")),
     }
-    let Assembly { mut nodes, paths, .. } = assembly;
-    let refers = nodes.values().any(|node| matches!(node, Node::Array(array) if has_references(&array.data_type)));
-    for node in nodes.values_mut() {
+    let Assembly { mut tree, paths, .. } = assembly;
+    let refers = tree.nodes.values().any(|node| matches!(node, Node::Array(array) if has_references(&array.data_type)));
+    for node in tree.nodes.values_mut() {
         match node {
             Node::Group { attributes } => name_references(attributes, &paths),
             Node::Array(array) => name_references(&mut array.attributes, &paths),
@@ -49,7 +52,7 @@ pub(crate) fn assemble(graph: &Graph) -> Result<(Tree, Vec<(u64, String)>)> {
     }
     let mut paths: Vec<_> = if refers { paths.into_iter().collect() } else { Vec::new() };
     paths.sort_unstable();
-    Ok((Tree { nodes }, paths))
+    Ok((tree, paths))
 }
 
 fn has_references(data_type: &DataType) -> bool {
@@ -64,7 +67,7 @@ fn has_references(data_type: &DataType) -> bool {
 struct Assembly<'a> {
     graph: &'a Graph,
     children: HashMap<u64, HashMap<&'a str, &'a Link>>,
-    nodes: BTreeMap<String, Node>,
+    tree: Tree,
     /// The path by which an object was found first; links are taken in order, hard ones first.
     paths: HashMap<u64, String>,
     /// Groups above the current path: their addresses.
@@ -73,8 +76,11 @@ struct Assembly<'a> {
 
 impl<'a> Assembly<'a> {
     fn place(&mut self, path: String, address: u64) -> Result<()> {
-        if self.above.contains(&address) {
-            return self.add(path, unreadable("link back to a group that contains it".into()));
+        if let Some(depth) = self.above.iter().position(|group| *group == address) {
+            let group: Vec<&str> = path.split('/').take(depth).collect();
+            let group = group.join("/");
+            self.tree.cycles.insert(path.clone(), group.clone());
+            return self.add(path, unreadable(format!("link back to the group '/{group}', which contains it")));
         }
         let Some(object) = self.graph.objects.get(&address) else {
             return self.add(path, unreadable(format!("link to an object at {address:#x} that was not found")));
@@ -101,7 +107,7 @@ impl<'a> Assembly<'a> {
         let path = join(parent, &link.name);
         match &link.target {
             Target::Hard(address) => self.place(path, *address),
-            Target::Elsewhere(reason) => self.add(path, unreadable(format!("{reason}: not supported"))),
+            Target::Elsewhere(reason) => self.add(path, unreadable(reason.clone())),
             Target::Soft(target) => match self.resolve(group, target, &mut 0) {
                 Ok(address) => self.place(path, address),
                 Err(reason) => self.add(path, unreadable(format!("soft link to '{target}': {reason}"))),
@@ -129,10 +135,10 @@ impl<'a> Assembly<'a> {
     }
 
     fn add(&mut self, path: String, node: Node) -> Result<()> {
-        if self.nodes.len() >= MAX_NODES {
+        if self.tree.nodes.len() >= MAX_NODES {
             return Err(Error::resource_exhausted(format!("the tree has more than {MAX_NODES} nodes")));
         }
-        self.nodes.insert(path, node);
+        self.tree.nodes.insert(path, node);
         Ok(())
     }
 }

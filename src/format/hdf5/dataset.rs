@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use super::external::ExternalPiece;
 use super::filter::Filter;
+use super::number::StoredNumber;
 use super::stored_type::{Narrow, Swap};
 use crate::error::{Error, Result};
 use crate::model::tree::ArrayNode;
@@ -25,6 +26,9 @@ pub(crate) struct DatasetStorage {
     /// Integers of one element of which only some bits count.
     #[serde(default)]
     pub(crate) narrows: Vec<Narrow>,
+    /// How elements that are numbers of other widths than Arrow's are read.
+    #[serde(default)]
+    pub(crate) number: Option<StoredNumber>,
 }
 
 /// Where the bytes of a dataset lie. Addresses count from the superblock.

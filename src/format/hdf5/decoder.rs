@@ -4,6 +4,7 @@ use bytes::Bytes;
 
 use super::dataset::{DatasetStorage, Layout};
 use super::filter::{Filter, undo_all};
+use super::number::StoredNumber;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::codec::zeroed;
 use crate::model::chunk::{ChunkLocation, Elements, Hyperslab, TextBuffer};
@@ -22,6 +23,8 @@ pub struct Hdf5Decoder {
     filters: Vec<Filter>,
     swaps: Vec<Swap>,
     narrows: Vec<Narrow>,
+    /// How stored numbers of other widths are read.
+    number: Option<StoredNumber>,
     /// Bytes of one stored element.
     stored_size: usize,
     /// Bytes of one element in memory.
@@ -65,11 +68,12 @@ impl Hdf5Decoder {
             filters: storage.filters,
             swaps: storage.swaps,
             narrows: storage.narrows,
+            number: storage.number,
             fill: None,
             texts: is_virtual && array.data_type == DataType::String,
         };
         let is_reference = matches!(array.data_type, DataType::String | DataType::List { .. } | DataType::Reference);
-        if decoder.stored_size != decoder.item_size && !is_reference {
+        if decoder.stored_size != decoder.item_size && !is_reference && decoder.number.is_none() {
             return Err(Error::internal(format!("dataset '{path}': element sizes differ in file and memory")));
         }
         decoder.fill = storage.fill.map(|fill| decoder.normalise(fill)).transpose()?;
@@ -171,7 +175,8 @@ impl Hdf5Decoder {
     }
 
     fn in_memory(&self, stored: Bytes) -> Result<Elements> {
-        if self.swaps.is_empty() && self.narrows.is_empty() && self.stored_size == self.item_size {
+        let as_stored = self.stored_size == self.item_size && self.number.is_none();
+        if self.swaps.is_empty() && self.narrows.is_empty() && as_stored {
             return Ok(Elements::Fixed(stored));
         }
         Ok(Elements::Fixed(Bytes::from(self.normalise(Vec::from(stored))?)))
@@ -179,6 +184,10 @@ impl Hdf5Decoder {
 
     /// Stored elements as they are in memory.
     fn normalise(&self, mut stored: Vec<u8>) -> Result<Vec<u8>> {
+        if let Some(number) = &self.number {
+            swap::reverse(&mut stored, self.stored_size, &self.swaps);
+            return number.widen(&stored, self.stored_size, self.item_size);
+        }
         if self.stored_size != self.item_size {
             return self.widen_references(&stored);
         }

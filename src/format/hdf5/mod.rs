@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Elements that lie in other objects are read through [`Outside`]: external data by ranges, virtual
-//! datasets by libhdf5, in worker processes, where it is built in. Links out of the file and shared message
-//! tables are listed with their reason and refused.
+//! datasets by libhdf5, in worker processes, where it is built in. Links out of the file are listed with their
+//! reason and refused.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -34,7 +34,9 @@ mod decoder;
 mod external;
 mod fetch;
 mod filter;
+mod gathered;
 mod library;
+mod number;
 mod others;
 mod outside;
 mod parser;
@@ -222,9 +224,9 @@ impl Hdf5File {
     /// See [`Hierarchy::resolve_texts`](super::Hierarchy::resolve_texts).
     ///
     /// # Errors
-    /// As there, and `ResourceExhausted` for more than a gigabyte of text at once.
-    pub async fn resolve_texts(&self, references: &[u8]) -> Result<TextBuffer> {
-        self.heaps.texts(&self.heap_file(), references).await
+    /// As there.
+    pub async fn resolve_texts(&self, references: &[u8], limit: usize) -> Result<TextBuffer> {
+        self.heaps.objects(&self.heap_file(), references, 1, limit).await
     }
 
     /// See [`Hierarchy::resolve_sequences`](super::Hierarchy::resolve_sequences).
@@ -232,7 +234,7 @@ impl Hdf5File {
     /// # Errors
     /// As there.
     pub async fn resolve_sequences(&self, references: &[u8], size: usize, limit: usize) -> Result<TextBuffer> {
-        self.heaps.sequences(&self.heap_file(), references, size as u64, limit).await
+        self.heaps.objects(&self.heap_file(), references, size as u64, limit).await
     }
 
     /// See [`Hierarchy::object_path`](super::Hierarchy::object_path).

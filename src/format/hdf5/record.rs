@@ -12,7 +12,7 @@ use crate::model::tree::Tree;
 
 /// Name of the tree's record.
 pub(crate) const TREE_RECORD: &str = "hdf5/tree";
-const TREE_MAGIC: [u8; 8] = *b"SFH5TRE\x02";
+const TREE_MAGIC: [u8; 8] = *b"SFH5TRE\x03";
 /// Bytes of an uncompressed record at most.
 const MAX_RECORD_BYTES: u64 = 1 << 30;
 

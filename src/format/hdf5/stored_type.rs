@@ -5,6 +5,7 @@
 
 use serde_json::Number;
 
+use super::number::StoredNumber;
 use crate::error::{Error, Result};
 use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE, Padding, StructField};
 pub(crate) use crate::model::swap::{Narrow, Swap};
@@ -28,6 +29,12 @@ pub(crate) enum StoredType {
     Float {
         size: u32,
         big_endian: bool,
+    },
+    /// A number that is served as a wider one.
+    Other {
+        size: u32,
+        big_endian: bool,
+        number: StoredNumber,
     },
     Boolean,
     FixedText {
@@ -92,6 +99,7 @@ impl StoredType {
             Self::Integer { size, .. }
             | Self::PackedInteger { size, .. }
             | Self::Float { size, .. }
+            | Self::Other { size, .. }
             | Self::VariableText { size }
             | Self::Sequence { size, .. }
             | Self::ObjectReference { size }
@@ -135,6 +143,10 @@ impl StoredType {
             Self::Float { size: 4, .. } => DataType::Float32,
             Self::Float { size: 8, .. } => DataType::Float64,
             Self::Float { size, .. } => return Err(format!("float of {size} bytes")),
+            Self::Other { size, number, .. } if nested => {
+                return Err(format!("{} in another type", number.described(*size)));
+            }
+            Self::Other { size, number, .. } => number.data_type(*size).ok_or_else(|| number.described(*size))?,
             Self::Boolean => DataType::Boolean,
             Self::FixedText { length, padding } => DataType::FixedString { length: *length, padding: *padding },
             Self::VariableText { size } | Self::Sequence { size, .. }
@@ -175,6 +187,14 @@ impl StoredType {
             Ok(_) => Ok(data_type),
             Err(error) => Err(error.message().to_owned()),
         })
+    }
+
+    /// How numbers that are served as wider ones are read.
+    pub(crate) fn number(&self) -> Option<StoredNumber> {
+        match self {
+            Self::Other { number, .. } => Some(*number),
+            _ => None,
+        }
     }
 
     /// What has to be reversed to make one stored element little-endian.
@@ -231,6 +251,7 @@ impl StoredType {
             Self::Integer { size, big_endian: true, .. }
             | Self::PackedInteger { size, big_endian: true, .. }
             | Self::Float { size, big_endian: true }
+            | Self::Other { size, big_endian: true, .. }
                 if *size > 1 =>
             {
                 swaps.push(Swap { offset, width: *size as usize, count: 1 });

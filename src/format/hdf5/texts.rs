@@ -1,7 +1,8 @@
 //! Texts and sequences of variable length: heap references to the bytes they mean.
 //!
-//! Collections are fetched by coalesced ranges, several at once, and kept within a bound, because
-//! neighbouring rows have their texts in the same collections.
+//! Collections are fetched by coalesced ranges, several at once, and what is asked for is copied from each as
+//! it comes: scattered rows need many collections, and none of them stays. The last ones are kept within a
+//! bound, because neighbouring rows have their texts in the same collections.
 
 use std::collections::HashMap;
 use std::ops::Range;
@@ -12,6 +13,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use lru::LruCache;
 
 use super::collection::{COLLECTION_HEAD, Collection, HeapReference, collection_size};
+use super::gathered::{Gathered, too_much};
 use super::parser::Addressing;
 use crate::error::{Error, Result, ResultExt};
 use crate::model::chunk::TextBuffer;
@@ -26,14 +28,12 @@ const MAX_GAP: u64 = 64 * 1024;
 const MAX_RUN_BYTES: u64 = 1024 * 1024;
 /// Requests in flight for one call.
 const MAX_REQUESTS: usize = 8;
+/// Bytes of the limit of a call for each request in flight: it is in memory twice, as bytes and as collections.
+const ROOM_PER_REQUEST: usize = 4 * 1024 * 1024;
 /// Bytes of parsed collections kept per file.
-const MAX_KEPT_BYTES: usize = 32 * 1024 * 1024;
-/// Bytes of collections beyond the limit of a call: they hold also what is not asked for.
-const SLACK_BYTES: usize = MAX_KEPT_BYTES;
-/// Bytes of collections read, and of texts made, by one call.
-const MAX_CALL_BYTES: usize = 1 << 30;
-/// Sequences resolved together: their collections, of 4096 bytes mostly, are in memory at once.
-const SEQUENCES_AT_ONCE: usize = 4096;
+const MAX_KEPT_BYTES: usize = 4 * 1024 * 1024;
+/// Bytes of large collections beyond the limit of a call: they hold also what is not asked for.
+const SLACK_BYTES: usize = 16 * 1024 * 1024;
 
 /// The heaps of one file.
 #[derive(Debug)]
@@ -52,94 +52,61 @@ impl Heaps {
         Self { kept: Mutex::new(Kept { collections: LruCache::unbounded(), bytes: 0 }) }
     }
 
-    /// The texts that `references` mean, in the same order.
+    /// The bytes that `references` mean, in the same order; their lengths count elements of `size` bytes.
     ///
     /// # Errors
-    /// `DataLoss` for a reference that leads nowhere, `ResourceExhausted` for too much text at once,
-    /// and the errors of reading.
-    pub(crate) async fn texts(&self, file: &File<'_>, references: &[u8]) -> Result<TextBuffer> {
-        let mut texts = TextBuffer::new();
-        self.resolve(file, &parsed(references)?, 1, MAX_CALL_BYTES, &mut texts).await?;
-        Ok(texts)
-    }
-
-    /// The stored elements, of `size` bytes each, of the sequences that `references` mean.
-    ///
-    /// # Errors
-    /// As [`Heaps::texts`]; `ResourceExhausted` for more than `limit` bytes of elements, or of the
-    /// collections of [`SEQUENCES_AT_ONCE`] of them.
-    pub(crate) async fn sequences(
+    /// `DataLoss` for a reference that leads nowhere, `ResourceExhausted` for more than `limit` bytes or
+    /// for a collection that is a lot larger than that, and the errors of reading.
+    pub(crate) async fn objects(
         &self,
         file: &File<'_>,
         references: &[u8],
         size: u64,
         limit: usize,
     ) -> Result<TextBuffer> {
-        let parsed = parsed(references)?;
-        let total = parsed.iter().fold(0_u64, |total, one| total.saturating_add(u64::from(one.length)));
-        if total.saturating_mul(size) > limit as u64 {
-            return Err(too_much(limit));
+        let context = || format!("'{}'", file.url());
+        let references = parsed(references)?;
+        let mut gathered = Gathered::new(&references, size, limit).with_context(context)?;
+        let mut addresses = gathered.addresses();
+        let kept = self.take_kept(&addresses);
+        addresses.retain(|address| !kept.contains_key(address));
+        for (address, collection) in kept {
+            gathered.take(address, &collection).with_context(context)?;
         }
-        let mut sequences = TextBuffer::new();
-        for part in parsed.chunks(SEQUENCES_AT_ONCE) {
-            self.resolve(file, part, size, limit, &mut sequences).await?;
+        let at_once = (limit / ROOM_PER_REQUEST).clamp(1, MAX_REQUESTS);
+        let mut large = Vec::new();
+        let mut loads = stream::iter(runs(&addresses).into_iter().map(|run| file.load(run))).buffer_unordered(at_once);
+        while let Some((loaded, rest)) = loads.try_next().await.with_context(context)? {
+            large.extend(rest);
+            for (address, collection) in loaded {
+                gathered.take(address, &collection).with_context(context)?;
+                self.keep(address, collection);
+            }
         }
-        Ok(sequences)
+        drop(loads);
+        self.take_large(file, large, limit, &mut gathered).await.with_context(context)?;
+        Ok(gathered.finish())
     }
 
-    async fn resolve(
+    /// Takes from collections, of known sizes, that are read one by one: as many at once as may be in memory.
+    async fn take_large(
         &self,
         file: &File<'_>,
-        references: &[HeapReference],
-        size: u64,
+        large: Vec<(u64, u64)>,
         limit: usize,
-        found: &mut TextBuffer,
+        gathered: &mut Gathered<'_>,
     ) -> Result<()> {
-        let context = || format!("'{}'", file.url());
-        let collections = self.collections(file, references, limit).await.with_context(context)?;
-        for reference in references {
-            if reference.length == 0 {
-                found.push(b"");
-                continue;
-            }
-            let collection = collections
-                .get(&reference.address)
-                .ok_or_else(|| Error::internal("a heap collection was not loaded"))?;
-            let object = collection.object(*reference, size).with_context(context)?;
-            if found.bytes.len().saturating_add(object.len()) > limit {
-                return Err(too_much(limit));
-            }
-            found.push(object);
+        let room = limit.saturating_add(SLACK_BYTES);
+        let largest = large.iter().map(|(_, size)| *size).max().unwrap_or(1);
+        let largest = usize::try_from(largest).ok().filter(|size| *size <= room).ok_or_else(|| too_much(limit))?;
+        let at_once = (room / largest.max(1)).clamp(1, MAX_REQUESTS);
+        let loads = large.into_iter().map(|(address, size)| file.load_large(address, size));
+        let mut loads = stream::iter(loads).buffer_unordered(at_once);
+        while let Some((address, collection)) = loads.try_next().await? {
+            gathered.take(address, &collection)?;
+            self.keep(address, collection);
         }
         Ok(())
-    }
-
-    async fn collections(
-        &self,
-        file: &File<'_>,
-        references: &[HeapReference],
-        limit: usize,
-    ) -> Result<HashMap<u64, Arc<Collection>>> {
-        let used = references.iter().filter(|reference| reference.length > 0);
-        let mut addresses: Vec<u64> = used.map(|reference| reference.address).collect();
-        addresses.sort_unstable();
-        addresses.dedup();
-        let mut found = self.take_kept(&addresses);
-        addresses.retain(|address| !found.contains_key(address));
-        let mut bytes: usize = found.values().map(|collection| collection.memory()).sum();
-        let mut loads =
-            stream::iter(runs(&addresses).into_iter().map(|run| file.load(run))).buffer_unordered(MAX_REQUESTS);
-        while let Some(loaded) = loads.try_next().await? {
-            for (address, collection) in loaded {
-                bytes = bytes.saturating_add(collection.memory());
-                if bytes > limit.saturating_add(SLACK_BYTES) {
-                    return Err(too_much(limit));
-                }
-                self.keep(address, &collection);
-                found.insert(address, collection);
-            }
-        }
-        Ok(found)
     }
 
     fn take_kept(&self, addresses: &[u64]) -> HashMap<u64, Arc<Collection>> {
@@ -153,10 +120,13 @@ impl Heaps {
         found
     }
 
-    fn keep(&self, address: u64, collection: &Arc<Collection>) {
+    fn keep(&self, address: u64, collection: Collection) {
+        if collection.memory() > MAX_KEPT_BYTES {
+            return;
+        }
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.bytes += collection.memory();
-        if let Some(old) = kept.collections.put(address, Arc::clone(collection)) {
+        if let Some(old) = kept.collections.put(address, Arc::new(collection)) {
             kept.bytes = kept.bytes.saturating_sub(old.memory());
         }
         while kept.bytes > MAX_KEPT_BYTES {
@@ -204,31 +174,37 @@ impl File<'_> {
         &self.reader.identity().url
     }
 
-    async fn load(&self, run: Vec<u64>) -> Result<Vec<(u64, Arc<Collection>)>> {
-        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok(Vec::new()) };
+    /// The collections of `run` that are small, and addresses and sizes of the others.
+    async fn load(&self, run: Vec<u64>) -> Result<(Vec<(u64, Collection)>, Vec<(u64, u64)>)> {
+        let (mut loaded, mut large) = (Vec::with_capacity(run.len()), Vec::new());
+        let (Some(first), Some(last)) = (run.first(), run.last()) else { return Ok((loaded, large)) };
         let size = self.reader.identity().size;
         let start = self.place(*first, COLLECTION_HEAD as u64)?.start;
         let end = self.place(*last, COLLECTION_HEAD as u64)?.start.saturating_add(FIRST_GUESS).min(size);
         let bytes = self.reader.read_cached(start..end).await?;
-        let mut loaded = Vec::with_capacity(run.len());
         for address in run {
             let at = usize::try_from(self.place(address, 0)?.start - start).unwrap_or(usize::MAX);
-            let collection = self.collection(address, bytes.get(at..).unwrap_or_default()).await;
-            let collection = collection.with_context(|| format!("heap collection at {address:#x}"))?;
-            loaded.push((address, Arc::new(collection)));
+            let known = bytes.get(at..).unwrap_or_default();
+            let context = || format!("heap collection at {address:#x}");
+            let size = collection_size(known, self.addressing.length_size).with_context(context)?;
+            match usize::try_from(size).ok().and_then(|size| known.get(..size)) {
+                Some(whole) => {
+                    let collection = Collection::parse(Bytes::copy_from_slice(whole), self.addressing.length_size);
+                    loaded.push((address, collection.with_context(context)?));
+                }
+                None => large.push((address, size)),
+            }
         }
-        Ok(loaded)
+        Ok((loaded, large))
     }
 
-    async fn collection(&self, address: u64, known: &[u8]) -> Result<Collection> {
-        let length_size = self.addressing.length_size;
-        let size = collection_size(known, length_size)?;
-        let whole = usize::try_from(size).ok().and_then(|size| known.get(..size));
-        let bytes = match whole {
-            Some(bytes) => Bytes::copy_from_slice(bytes),
-            None => self.reader.read_cached(self.place(address, size)?).await?,
+    /// The collection of `size` bytes at `address`.
+    async fn load_large(&self, address: u64, size: u64) -> Result<(u64, Collection)> {
+        let load = async {
+            let bytes = self.reader.read_cached(self.place(address, size)?).await?;
+            Collection::parse(bytes, self.addressing.length_size)
         };
-        Collection::parse(bytes, length_size)
+        Ok((address, load.await.with_context(|| format!("heap collection at {address:#x}"))?))
     }
 
     /// The range of `length` bytes at `address`, inside the object.
@@ -243,8 +219,4 @@ impl File<'_> {
             ))),
         }
     }
-}
-
-fn too_much(limit: usize) -> Error {
-    Error::resource_exhausted(format!("more than {limit} bytes of variable-length data at once"))
 }

@@ -202,7 +202,7 @@ CONTENTS = {
 }
 NOT_LINKED = {
     "links/dangling": "soft link to '/nowhere': there is no 'nowhere'",
-    "links/external": "external link to '/x' in the file 'other.h5': not supported",
+    "links/external": "external link to '/x' in the file 'other.h5': links to other files are not followed",
     "links/named_type": "named datatype: not supported",
 }
 OPTIONS = {

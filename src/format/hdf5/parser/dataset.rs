@@ -52,6 +52,7 @@ pub(super) fn dataset(view: &View, messages: &[Message], attributes: Attributes)
         element_size: stored.size()?,
         swaps: stored.swaps().unwrap_or_default(),
         narrows: stored.narrows().unwrap_or_default(),
+        number: stored.number(),
     };
     array(&extent, &stored, chunk_shape, &storage, attributes)
 }
@@ -66,14 +67,14 @@ fn array(
     extent.count()?;
     let data_type = stored.data_type();
     let is_reference = matches!(data_type, DataType::String | DataType::List { .. } | DataType::Reference);
-    let short_references = is_reference && storage.element_size != data_type.item_size() as u64;
+    let widened = storage.number.is_some() || is_reference && storage.element_size != data_type.item_size() as u64;
     let array = ArrayNode {
         shape: extent.shape.clone(),
         is_null: extent.is_null,
         data_type,
         chunk_shape,
         filters: storage.filters.iter().map(|filter| filter.name.clone()).collect(),
-        partly_readable: storage.filters.is_empty() && !short_references && !storage.is_elsewhere(),
+        partly_readable: storage.filters.is_empty() && !widened && !storage.is_elsewhere(),
         attributes,
         storage: serde_json::to_value(storage)
             .map_err(|error| Error::internal("the storage of a dataset cannot be kept").with_source(error))?,

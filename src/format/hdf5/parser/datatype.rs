@@ -7,6 +7,7 @@ use bytes::Bytes;
 
 use super::cursor::{Cursor, text};
 use crate::error::{Error, Result};
+use crate::format::hdf5::number::{FloatFields, StoredNumber};
 use crate::format::hdf5::stored_type::{StoredField, StoredType};
 use crate::model::data_type::{DataType, Padding};
 use crate::model::time::TimeStep;
@@ -80,6 +81,11 @@ fn integer(cursor: &mut Cursor, head: &Head) -> Result<StoredType> {
             let (shift, bits) = (u32::from(offset), u32::from(precision));
             StoredType::PackedInteger { size, signed, big_endian, shift, bits }
         }
+        size @ (3 | 5..=7) if precision > 0 && u32::from(offset) + u32::from(precision) <= size * 8 => {
+            let (shift, bits) = (u32::from(offset), u32::from(precision));
+            let number = StoredNumber::Integer { shift, bits, signed: head.flags & 8 != 0 };
+            StoredType::Other { size, big_endian: head.flags & 1 != 0, number }
+        }
         size => unsupported(head, format!("integer of {precision} bits at bit {offset} of {size} bytes")),
     })
 }
@@ -126,6 +132,9 @@ fn complex(cursor: &mut Cursor, head: &Head, depth: usize) -> Result<StoredType>
             let field = |name: &str, offset| StoredField { name: name.into(), offset, stored: base.clone() };
             Ok(StoredType::Compound { size: head.size, fields: vec![field("re", 0), field("im", size)] })
         }
+        StoredType::Other { size, number, .. } => {
+            Ok(unsupported(head, format!("complex number of {}", number.described(size))))
+        }
         other => Ok(unsupported(head, format!("complex number of {}", other.data_type().name()))),
     }
 }
@@ -148,8 +157,13 @@ fn float(cursor: &mut Cursor, head: &Head) -> Result<StoredType> {
     if (fields, bias, sign) == known && implied_bit && whole && !vax && head.size <= 8 {
         return Ok(StoredType::Float { size: head.size, big_endian: head.flags & 1 != 0 });
     }
-    let [_, exponent, _, mantissa] = fields;
-    Ok(unsupported(head, format!("float of {} bytes with {exponent} exponent and {mantissa} mantissa bits", head.size)))
+    let [exponent_at, exponent, mantissa_at, mantissa] = fields.map(u32::from);
+    let parts = FloatFields { exponent: (exponent_at, exponent), mantissa: (mantissa_at, mantissa), bias, sign };
+    let number = StoredNumber::Float(parts);
+    if implied_bit && !vax && number.data_type(head.size).is_some() {
+        return Ok(StoredType::Other { size: head.size, big_endian: head.flags & 1 != 0, number });
+    }
+    Ok(unsupported(head, number.described(head.size)))
 }
 
 fn fixed_text(head: &Head) -> Result<StoredType> {

@@ -6,6 +6,7 @@ use std::collections::HashSet;
 use bytes::Bytes;
 
 use super::cursor::Cursor;
+use super::shared;
 use super::view::{View, metadata_checksum};
 use crate::error::{Error, Result};
 
@@ -28,6 +29,7 @@ pub(super) mod kind {
     pub(in super::super) const GROUP_INFO: u16 = 0x0a;
     pub(in super::super) const FILTERS: u16 = 0x0b;
     pub(in super::super) const ATTRIBUTE: u16 = 0x0c;
+    pub(in super::super) const SHARED_TABLE: u16 = 0x0f;
     pub(in super::super) const CONTINUATION: u16 = 0x10;
     pub(in super::super) const SYMBOL_TABLE: u16 = 0x11;
     pub(in super::super) const ATTRIBUTE_INFO: u16 = 0x15;
@@ -43,13 +45,12 @@ pub(super) struct Message {
 
 /// All messages of the object at `address`, shared ones replaced by what they stand for.
 pub(super) fn messages(view: &View, address: u64) -> Result<Vec<Message>> {
-    let mut messages = unresolved(view, address)?;
-    for message in &mut messages {
+    view.each(unresolved(view, address)?, |mut message| {
         if message.shared {
-            message.body = resolve(view, message.kind, message.body.clone())?;
+            message.body = resolve(view, message.kind, message.body)?;
         }
-    }
-    Ok(messages)
+        Ok(message)
+    })
 }
 
 /// The body that the shared message body `reference` stands for.
@@ -60,7 +61,7 @@ pub(super) fn resolve(view: &View, kind: u16, reference: Bytes) -> Result<Bytes>
     match (version, place) {
         (1, _) => cursor.skip(6)?,
         (2, _) | (3, 2) => {}
-        (3, 1) => return Err(Error::unimplemented("messages in a shared message table are not supported")),
+        (3, 1) => return shared::body(view, kind, &cursor.take(shared::IDENTIFIER_BYTES)?),
         _ => return Err(Error::data_loss(format!("shared message of version {version} and place {place}"))),
     }
     let address = cursor.address(view.addressing.offset_size)?;
@@ -72,7 +73,8 @@ pub(super) fn resolve(view: &View, kind: u16, reference: Bytes) -> Result<Bytes>
     Ok(target.body)
 }
 
-fn unresolved(view: &View, address: u64) -> Result<Vec<Message>> {
+/// All messages of the object at `address` as stored.
+pub(super) fn unresolved(view: &View, address: u64) -> Result<Vec<Message>> {
     let length = view.end().saturating_sub(address).min(PREFIX_BYTES) as usize;
     let prefix = view.read(address, length)?;
     let mut walk = Walk { view, parts: Vec::new(), seen: HashSet::new(), bytes: 0, messages: Vec::new() };

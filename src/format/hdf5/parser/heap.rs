@@ -4,7 +4,9 @@
 use bytes::Bytes;
 use hdf5_reader::fractal_heap::{FractalHeap, FractalHeapDirectBlockCache};
 
+use super::header::kind;
 use super::second_tree::SecondTree;
+use super::shared;
 use super::view::{View, parser_error};
 use crate::error::{Error, Result};
 
@@ -18,14 +20,27 @@ pub(super) fn heap_objects(view: &View, heap: u64, index: u64, limit: usize) -> 
     let identifiers = identifiers(view, index, limit);
     let (heap, identifiers) = (heap?, identifiers?);
     let mut blocks = FractalHeapDirectBlockCache::default();
-    view.each(identifiers, |identifier| {
+    view.each(identifiers, |Identifier { bytes: identifier, shared }| {
+        if shared {
+            return shared::body(view, kind::ATTRIBUTE, &identifier);
+        }
         let object = heap.get_object_storage_cached(&identifier, view, offset_size, length_size, &mut blocks);
         object.map(Bytes::from).map_err(failed)
     })
 }
 
+/// Flag of a message that lies in the heap of shared messages.
+const SHARED: u8 = 2;
+
+/// Which object of a heap.
+struct Identifier {
+    bytes: Bytes,
+    /// Whether the heap is that of the file's shared attributes.
+    shared: bool,
+}
+
 /// The heap identifiers in the name index at `address`.
-fn identifiers(view: &View, address: u64, limit: usize) -> Result<Vec<Bytes>> {
+fn identifiers(view: &View, address: u64, limit: usize) -> Result<Vec<Identifier>> {
     let tree = SecondTree::open(view, address)?;
     if tree.count() > limit as u64 {
         return Err(Error::resource_exhausted(format!("{} entries, more than {limit}", tree.count())));
@@ -43,7 +58,8 @@ fn identifiers(view: &View, address: u64, limit: usize) -> Result<Vec<Bytes>> {
         if range.start >= range.end {
             return Err(Error::data_loss(format!("a record of {} bytes in a name index", record.len())));
         }
-        Ok(record.slice(range))
+        let flags = record.get(range.end).filter(|_| kind >= 8);
+        Ok(Identifier { shared: flags.is_some_and(|flags| flags & SHARED != 0), bytes: record.slice(range) })
     };
     tree.records(view)?.into_iter().map(identifier).collect()
 }

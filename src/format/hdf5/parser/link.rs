@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use hdf5_reader::io::Cursor as CrateCursor;
 use hdf5_reader::local_heap::LocalHeap;
-use hdf5_reader::messages::{link, link_info, symbol_table_msg};
+use hdf5_reader::messages::{link_info, symbol_table_msg};
 use hdf5_reader::symbol_table::SymbolTableNode;
 
-use super::cursor::{is_undefined, text};
+use super::cursor::{Cursor, is_undefined, text};
 use super::first_tree::group_nodes;
 use super::header::{Message, kind};
 use super::heap::heap_objects;
@@ -17,6 +17,11 @@ use crate::error::{Error, Result};
 const MAX_LINKS: usize = 1_000_000;
 /// Symbol table entries that a node of the default size holds; more are read by a second read.
 const SYMBOL_NODE_BYTES: u64 = 8 + 8 * 40;
+
+/// Classes of links in link messages; 64 and above are user-defined, of which libhdf5 knows external ones.
+const HARD: u8 = 0;
+const SOFT: u8 = 1;
+const EXTERNAL: u8 = 64;
 
 /// Where a link leads.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,18 +62,44 @@ pub(super) fn links(view: &View, messages: &[Message]) -> Result<Vec<Link>> {
     Ok(links)
 }
 
+/// The link in the body of a link message (format specification, section IV.A.2.g).
 fn parse_link(view: &View, body: &Bytes) -> Result<Link> {
-    let addressing = view.addressing;
-    let message = link::parse(&mut CrateCursor::new(body), addressing.offset_size, addressing.length_size, body.len())
-        .map_err(|error| parser_error(&error))?;
-    let target = match message.target {
-        link::LinkTarget::Hard { address } => Target::Hard(address),
-        link::LinkTarget::Soft { path } => Target::Soft(path),
-        link::LinkTarget::External { filename, path } => {
-            Target::Elsewhere(format!("external link to '{path}' in the file '{filename}'"))
-        }
+    let mut cursor = Cursor::new(body.clone());
+    let version = cursor.u8()?;
+    if version != 1 {
+        return Err(Error::unimplemented(format!("link message version {version}")));
+    }
+    let flags = cursor.u8()?;
+    let class = if flags & 8 == 0 { HARD } else { cursor.u8()? };
+    cursor.skip(if flags & 4 == 0 { 0 } else { 8 } + usize::from(flags >> 4 & 1))?;
+    let length = usize::try_from(cursor.unsigned(1 << (flags & 3))?).unwrap_or(usize::MAX);
+    let name = text(&cursor.take(length)?)?;
+    if class == HARD {
+        let address = cursor.address(view.addressing.offset_size)?;
+        let target = address.map_or_else(|| Target::Elsewhere("hard link to no object".into()), Target::Hard);
+        return Ok(Link { name, target });
+    }
+    let length = usize::from(cursor.u16()?);
+    let value = cursor.take(length)?;
+    let target = match class {
+        SOFT => Target::Soft(text(value.split(|byte| *byte == 0).next().unwrap_or_default())?),
+        EXTERNAL => external(value)?,
+        _ => Target::Elsewhere(format!("user-defined link of class {class}: what it means is not known")),
     };
-    Ok(Link { name: message.name, target })
+    Ok(Link { name, target })
+}
+
+/// A link to an object of another file: flags, the file's name and the path in it.
+fn external(value: Bytes) -> Result<Target> {
+    let mut cursor = Cursor::new(value);
+    let flags = cursor.u8()?;
+    if flags != 0 {
+        return Ok(Target::Elsewhere(format!("external link of version {} with flags {}", flags >> 4, flags & 0xf)));
+    }
+    let (file, path) = (cursor.name()?, cursor.name()?);
+    Ok(Target::Elsewhere(format!(
+        "external link to '{path}' in the file '{file}': links to other files are not followed"
+    )))
 }
 
 fn dense(view: &View, body: &Bytes) -> Result<Vec<Bytes>> {

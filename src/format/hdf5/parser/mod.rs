@@ -26,6 +26,7 @@ mod heap;
 mod link;
 mod object;
 mod second_tree;
+mod shared;
 mod value;
 mod view;
 

@@ -10,6 +10,7 @@ use super::datatype::unpadded;
 use super::view::View;
 use crate::error::{Error, Result};
 use crate::format::hdf5::collection::HeapReference;
+use crate::format::hdf5::number::StoredNumber;
 use crate::format::hdf5::stored_type::StoredType;
 use crate::model::swap::value_of;
 
@@ -61,6 +62,7 @@ impl<'a> Values<'a> {
             }
             StoredType::Enumeration { base, .. } => self.value(base, element)?,
             StoredType::Float { big_endian, .. } => float(&element, *big_endian),
+            StoredType::Other { size, big_endian, number } => other_number(&element, *size, *big_endian, *number)?,
             StoredType::Boolean => json!(element.iter().any(|byte| *byte != 0)),
             StoredType::FixedText { padding, .. } => match unpadded(&element, *padding) {
                 Ok(text) => json!(text),
@@ -138,6 +140,22 @@ pub(super) fn integer(element: &[u8], signed: bool, big_endian: bool) -> Number 
     }
     let unused = 64_usize.saturating_sub(element.len() * 8);
     Number::from((number << unused).cast_signed() >> unused)
+}
+
+/// A number that is served as a wider one.
+fn other_number(element: &[u8], size: u32, big_endian: bool, number: StoredNumber) -> Result<Value> {
+    let mut bytes = element.to_vec();
+    if big_endian {
+        bytes.reverse();
+    }
+    let wide = number.widen(&bytes, bytes.len(), 8)?;
+    Ok(match number {
+        StoredNumber::Integer { signed, .. } => json!(integer(&wide, signed, false)),
+        StoredNumber::Float(_) if number.data_type(size).is_none() => {
+            return Err(Error::unimplemented(number.described(size)));
+        }
+        StoredNumber::Float(_) => float(&wide, false),
+    })
 }
 
 fn float(element: &[u8], big_endian: bool) -> Value {

@@ -134,13 +134,13 @@ async fn texts_are_read_by_coalesced_ranges() {
     let file = open(&reader, &Arc::default()).await.unwrap();
     let references = read_all(&file, "contiguous").await.unwrap();
     let before = reader.count();
-    let texts = file.resolve_texts(&references).await.unwrap();
+    let texts = file.resolve_texts(&references, 1 << 20).await.unwrap();
     assert_eq!(texts.get(2).unwrap(), "héllo wörld".as_bytes());
     assert!(reader.count() - before <= 2, "{} reads", reader.count() - before);
     let before = reader.count();
-    assert_eq!(file.resolve_texts(&references[..64]).await.unwrap().len(), 4);
+    assert_eq!(file.resolve_texts(&references[..64], 1 << 20).await.unwrap().len(), 4);
     assert_eq!(reader.count(), before, "collections are kept");
-    assert_eq!(file.resolve_texts(&[]).await.unwrap().len(), 0);
+    assert_eq!(file.resolve_texts(&[], 1 << 20).await.unwrap().len(), 0);
 
     let reference = |length: u32, address: u64, index: u32| {
         [&length.to_le_bytes()[..], &address.to_le_bytes(), &index.to_le_bytes()].concat()
@@ -153,7 +153,7 @@ async fn texts_are_read_by_coalesced_ranges() {
         (reference(1 << 20, address, 1), "its reference says 1048576"),
         (reference(5, 1, 1), "no global heap collection"),
     ] {
-        let error = file.resolve_texts(&bad).await.unwrap_err();
+        let error = file.resolve_texts(&bad, 1 << 20).await.unwrap_err();
         assert_eq!(error.kind(), Kind::DataLoss, "{error}");
         assert!(error.message().contains(words) && error.message().contains("memory://"), "{error}");
     }

@@ -48,6 +48,11 @@ fn numbers_of_other_layouts_are_refused() {
     let narrow = Narrow { offset: 0, width: 4, count: 1, shift: 3, bits: 29, signed: true };
     assert_eq!(packed.narrows().unwrap(), [narrow]);
     assert_eq!(description(integer(4, false, 4, 29)), "integer of 29 bits at bit 4 of 4 bytes");
+    assert_eq!(parsed(integer(3, true, 0, 24)).unwrap(), DataType::Int32);
+    assert_eq!(parsed(integer(6, true, 5, 40)).unwrap(), DataType::Int64);
+    assert_eq!(description(integer(3, true, 5, 20)), "integer of 20 bits at bit 5 of 3 bytes");
+    let array = [head(10, 3, 0, 6), vec![1, 2, 0, 0, 0], integer(3, true, 0, 24)].concat();
+    assert_eq!(description(array), "integer of 24 bits at bit 0 of 3 bytes in another type");
     assert_eq!(description(integer(16, false, 0, 128)), "integer of 128 bits at bit 0 of 16 bytes");
     let (ieee, sign) = ([52, 11, 0, 52], 63 << 8);
     assert_eq!(parsed(double(0x20 | sign, ieee, 1023)).unwrap(), DataType::Float64);
