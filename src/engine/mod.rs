@@ -37,6 +37,7 @@ mod register;
 mod selection_summary;
 mod slice;
 mod tabular;
+mod unlisted;
 
 pub use options::{EngineOptions, Limits, MergeGap};
 pub use slice::Slice;

@@ -86,6 +86,21 @@ pub trait FolderReader: Debug + Send + Sync {
         false
     }
 
+    /// Whether the store tells what is there. Where it does not, objects are read by their names only, and
+    /// [`FolderReader::list`] and [`FolderReader::folders`] fail.
+    fn is_listed(&self) -> bool {
+        true
+    }
+
+    /// Checks that the objects whose versions stand for a folder that is not listed are still those; asked
+    /// again within some seconds, the last answer holds.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` naming one that changed, `NotFound` one that is gone, and the errors of reading.
+    async fn confirm(&self) -> Result<()> {
+        Ok(())
+    }
+
     /// The object at `path` below the root, or the given range of it; `None` when there is no such
     /// object. A store error is never taken for a missing object.
     ///

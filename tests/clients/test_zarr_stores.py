@@ -211,19 +211,6 @@ class TestNotListed:
         finally:
             site.cloud.clear_faults()
 
-    def test_a_store_that_is_not_consolidated_is_refused(self, site):
-        path = site.folder / "unlisted.zarr"
-        zarr.open_group(path, mode="w", zarr_format=3).create_array("a", data=numpy.arange(3))
-        key = "unlisted/plain.zarr"
-        site.put(key, path)
-        try:
-            site.cloud.fault("status", status=403, match=key, methods=["LIST"])
-            site.register(key)
-            with pytest.raises(flight.FlightUnauthorizedError, match="plain.zarr"):
-                Client(site.serve().uri).get((key, "a"))
-        finally:
-            site.cloud.clear_faults()
-
 
 @pytest.fixture
 def missing(site):

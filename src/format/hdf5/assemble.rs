@@ -49,7 +49,7 @@ pub(crate) fn assemble(graph: &Graph) -> Result<(Tree, Vec<(u64, String)>)> {
     }
     let mut paths: Vec<_> = if refers { paths.into_iter().collect() } else { Vec::new() };
     paths.sort_unstable();
-    Ok((Tree { nodes }, paths))
+    Ok((Tree { nodes, by_name: false }, paths))
 }
 
 fn has_references(data_type: &DataType) -> bool {

@@ -114,7 +114,9 @@ fn kind(document: &Document) -> Result<FaultKind, String> {
         (name @ ("stall" | "short" | "reset" | "corrupt" | "unlisted"), _) => {
             Err(format!("kind {name} takes neither status nor delay_ms"))
         }
-        (name, _) => Err(format!("unknown kind {name}; known are status, slow, stall, short, reset, corrupt, unlisted")),
+        (name, _) => {
+            Err(format!("unknown kind {name}; known are status, slow, stall, short, reset, corrupt, unlisted"))
+        }
     }
 }
 

@@ -20,7 +20,7 @@ fn array(shape: &[u64], data_type: DataType) -> Node {
 }
 
 fn tree(nodes: Vec<(&str, Node)>) -> Tree {
-    Tree { nodes: nodes.into_iter().map(|(path, node)| (path.to_owned(), node)).collect() }
+    Tree { nodes: nodes.into_iter().map(|(path, node)| (path.to_owned(), node)).collect(), by_name: false }
 }
 
 /// The nodes of an AnnData of `rows` observations and 2 variables at `root`.
