@@ -113,7 +113,7 @@ enum Need {
 
 /// What came of looking for a node.
 enum Found {
-    Node(Node),
+    Node(Box<Node>),
     Nothing,
     Refused(Error),
 }
@@ -166,7 +166,7 @@ impl Search<'_> {
             match found {
                 Found::Node(node) => {
                     name_members(&mut next, &at, &node);
-                    self.found.insert(at, node);
+                    self.found.insert(at, *node);
                 }
                 Found::Refused(error) if at == path => refusal = Some(error),
                 Found::Refused(error) if need == Need::Meaning => return Err(error),
@@ -253,5 +253,5 @@ async fn look(folder: &dyn FolderReader, names: &[&str], path: &str) -> Result<(
         return Ok((Found::Refused(error), bytes));
     }
     let node = node::tree(documents)?.nodes.remove(path);
-    Ok((node.map_or(Found::Nothing, Found::Node), bytes))
+    Ok((node.map_or(Found::Nothing, |node| Found::Node(Box::new(node))), bytes))
 }
