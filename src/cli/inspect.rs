@@ -43,8 +43,11 @@ fn anndata(summary: &Value) -> Option<String> {
     let stored = view.filter(|view| *view != "mudata").map(|view| format!(" (stored as {view})")).unwrap_or_default();
     let mut lines = vec![format!("{object} object with n_obs × n_vars = {n_obs} × {n_vars}{stored}")];
     for (name, members) in summary.get("attributes")?.as_object()? {
-        let members: Vec<_> =
-            members.as_array()?.iter().filter_map(Value::as_str).map(|member| format!("'{member}'")).collect();
+        let Some(members) = members.as_array() else {
+            lines.push(format!("    {name}: cannot be listed"));
+            continue;
+        };
+        let members: Vec<_> = members.iter().filter_map(Value::as_str).map(|member| format!("'{member}'")).collect();
         lines.push(format!("    {name}: [{}]", members.join(", ")));
     }
     if let Some(matrix) = summary.get("X").filter(|matrix| matrix.is_object()) {
@@ -52,6 +55,7 @@ fn anndata(summary: &Value) -> Option<String> {
         lines.push(format!("    X: {} {}", word("dtype"), word("encoding")));
     }
     lines.extend(views(summary).unwrap_or_default());
+    lines.extend(tree::incomplete(summary));
     Some(lines.join("\n"))
 }
 

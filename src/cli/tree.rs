@@ -28,7 +28,12 @@ impl Tree {
 pub(super) fn lines(tree: &Value) -> Option<Vec<String>> {
     let members = tree.get("nodes").or_else(|| tree.get("files")).and_then(Value::as_array)?;
     let rows = members.iter().map(row).collect::<Option<Vec<_>>>()?;
-    Some(table::aligned(&rows).lines().map(str::to_owned).collect())
+    Some(table::aligned(&rows).lines().map(str::to_owned).chain(incomplete(tree)).collect())
+}
+
+/// Why a listing does not have everything, where it does not.
+pub(super) fn incomplete(listing: &Value) -> Option<String> {
+    Some(format!("incomplete: {}", listing.get("incomplete")?.as_str()?))
 }
 
 fn row(member: &Value) -> Option<Vec<String>> {

@@ -21,7 +21,7 @@ impl Engine {
         match self.find(source).await? {
             Found::Artifact(artifact) => {
                 let detail = match self.opened(&artifact).await? {
-                    Opened::Hierarchy(open) => describe_hierarchy(&open)?,
+                    Opened::Hierarchy(open) => describe_hierarchy(&open.with_node("").await?)?,
                     Opened::Table(table) => describe_table(&table).await?,
                 };
                 Ok(merged(json!({ "artifact": artifact_json(&artifact) }), detail))
@@ -50,7 +50,10 @@ impl Engine {
         match self.find(source).await? {
             Found::Artifact(artifact) => {
                 let detail = match self.opened(&artifact).await? {
-                    Opened::Hierarchy(open) => json!({ "nodes": listing::nodes_json(open.tree(), "")? }),
+                    Opened::Hierarchy(open) => {
+                        let open = open.with_node("").await?;
+                        merged(json!({ "nodes": listing::nodes_json(open.tree(), "")? }), incomplete(&open))
+                    }
                     Opened::Table(_) => json!({ "files": files(&artifact) }),
                 };
                 Ok(merged(json!({ "artifact": artifact_json(&artifact) }), detail))
@@ -83,15 +86,24 @@ fn files(artifact: &Artifact) -> Value {
     json!(artifact.files)
 }
 
+/// Says so where a listing has only what is known by name.
+fn incomplete(open: &Hierarchy) -> Value {
+    match open.tree().check_listed("") {
+        Ok(()) => json!({}),
+        Err(unknown) => json!({ "incomplete": unknown.message() }),
+    }
+}
+
 fn describe_hierarchy(open: &Hierarchy) -> Result<Value> {
     let tree = open.tree();
     if let Some(view) = View::at(tree, "") {
-        return Ok(with_kind("anndata", merged(summary::summary(tree, &view), summary::views(tree))));
+        let summary = merged(summary::summary(tree, &view), summary::views(tree));
+        return Ok(with_kind("anndata", merged(summary, incomplete(open))));
     }
     let kind = if matches!(open, Hierarchy::Hdf5(_)) { "hdf5" } else { "zarr" };
     let nodes = listing::nodes_json(tree, "")?;
     let detail = json!({ "nodes": nodes, "root_attributes": tree.attributes("") });
-    Ok(with_kind(kind, merged(summary::views(tree), detail)))
+    Ok(with_kind(kind, merged(merged(summary::views(tree), detail), incomplete(open))))
 }
 
 async fn describe_table(table: &Table) -> Result<Value> {

@@ -39,6 +39,7 @@ mod register;
 mod selection_summary;
 mod slice;
 mod tabular;
+mod unlisted;
 
 pub use options::{EngineOptions, Limits, MergeGap};
 pub use slice::Slice;

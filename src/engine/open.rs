@@ -39,10 +39,12 @@ impl Engine {
         Ok(opened)
     }
 
-    /// The open hierarchy of an artifact that must be one.
-    pub(super) async fn hierarchy(&self, artifact: &Artifact) -> Result<Hierarchy> {
+    /// The open hierarchy of an artifact that must be one, with `node` in its tree if there is such a node.
+    pub(super) async fn hierarchy(&self, artifact: &Artifact, node: &str) -> Result<Hierarchy> {
         match self.opened(artifact).await? {
-            Opened::Hierarchy(hierarchy) => Ok(hierarchy),
+            Opened::Hierarchy(hierarchy) => {
+                hierarchy.with_node(node).await.with_context(|| format!("artifact '{}'", artifact.key))
+            }
             Opened::Table(_) => Err(Error::invalid(format!("artifact '{}' is a table", artifact.key))),
         }
     }
@@ -99,8 +101,10 @@ impl Engine {
     /// The objects of a zarr store: a zip archive, pinned objects of a folder, or a folder.
     async fn zarr_folder(&self, artifact: &Artifact) -> Result<Arc<dyn FolderReader>> {
         match artifact.files.as_slice() {
-            [] => self.storages.folder(&artifact.url).await,
             [file] if file.path.is_empty() => self.zip_folder(&artifact.url, &file.etag, file.size).await,
+            // How many files there are is not known where they cannot be listed.
+            files if artifact.n_files.is_none() => self.storages.unlisted_folder(&artifact.url, &listed(files)).await,
+            [] => self.storages.folder(&artifact.url).await,
             files => self.storages.pinned_folder(&artifact.url, &listed(files)).await,
         }
     }

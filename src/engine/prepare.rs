@@ -63,7 +63,7 @@ impl Engine {
     }
 
     async fn prepare_hierarchy(&self, request: &SliceRequest, artifact: Artifact) -> Result<Slice> {
-        let open = self.hierarchy(&artifact).await?;
+        let open = self.hierarchy(&artifact, &request.node).await?;
         let context = self.context_at(&artifact.url);
         let resolved = hierarchy::resolve_request(&context, &open, request).await;
         let resolved = resolved.with_context(|| format!("artifact '{}'", artifact.key))?;

@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use super::open::Opened;
+use super::unlisted::cannot_list;
 use super::{Engine, Registration};
 use crate::error::{Error, Kind, Result};
 use crate::format::anndata::axes::Axis;
@@ -10,13 +11,10 @@ use crate::format::anndata::view::View;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::registry::native::NewArtifact;
 use crate::storage::reader::ObjectIdentity;
-use crate::storage::{ListedFile, Location, join_url};
+use crate::storage::{ListedFile, Location};
 
 /// Files that make a folder a zarr store.
 pub(super) const ZARR_ROOTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
-
-/// Documents that tell a zarr store as a whole.
-const UNLISTED_ROOTS: [&str; 2] = ["zarr.json", ".zmetadata"];
 
 /// zarr stores of more objects are not pinned object by object: the listing would be too long to keep
 /// and load with the artifact. Their version is still the digest of the listing.
@@ -70,9 +68,7 @@ impl Engine {
                 match self.storages.list_files(&location.url).await {
                     Ok(files) if files.is_empty() => return Err(error),
                     Ok(files) => folder(&location.url, files)?,
-                    Err(refused) if refused.kind() == Kind::PermissionDenied => {
-                        self.unlisted(&location.url).await.ok_or(refused)?
-                    }
+                    Err(refused) if cannot_list(&refused) => self.unlisted(&location.url, refused).await?,
                     Err(other) => return Err(other),
                 }
             }
@@ -84,18 +80,6 @@ impl Engine {
         found.url = location.url;
         found.is_latest = true;
         Ok(found)
-    }
-
-    /// A zarr store whose folder must not be listed, known by the version of its root document alone.
-    async fn unlisted(&self, url: &str) -> Option<Artifact> {
-        for name in UNLISTED_ROOTS {
-            let document = join_url(url, name).ok()?;
-            if let Ok(ObjectIdentity { size, etag, .. }) = self.storages.head(&document).await {
-                let etag = digest(&[ListedFile { path: name.to_owned(), size, etag }]);
-                return Some(Artifact { size, etag, kind: ArtifactKind::Zarr, ..Artifact::default() });
-            }
-        }
-        None
     }
 
     /// A single object as an artifact. A zip archive is a zarr store when it is called so or holds one.
@@ -129,11 +113,11 @@ impl Engine {
             return None;
         }
         let counted = match self.open_artifact(artifact).await {
-            Ok(Opened::Hierarchy(open)) => {
+            Ok(Opened::Hierarchy(open)) => open.with_node("").await.map(|open| {
                 let view = View::at(open.tree(), "");
                 let frame = view.and_then(|view| view.frame(open.tree(), Axis::Observations).ok());
-                Ok(frame.map(|frame| frame.rows))
-            }
+                frame.map(|frame| frame.rows)
+            }),
             Ok(Opened::Table(table)) => table.count_rows().await.map(Some),
             Err(error) => Err(error),
         };
@@ -217,7 +201,7 @@ fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
 }
 
 /// One text for the versions of all files: the SHA-256 of their paths, sizes and ETags.
-fn digest(files: &[ListedFile]) -> String {
+pub(super) fn digest(files: &[ListedFile]) -> String {
     use sha2::{Digest, Sha256};
     let mut hasher = Sha256::new();
     for file in files {

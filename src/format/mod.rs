@@ -38,6 +38,18 @@ impl Hierarchy {
         }
     }
 
+    /// The same with the node at `path` in its tree, where nodes are found by their names only (a zarr store
+    /// that cannot be listed): see [`zarr::ZarrStore::with_node`].
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn with_node(self, path: &str) -> Result<Self> {
+        match &self {
+            Self::Hdf5(_) => Ok(self),
+            Self::Zarr(store) => Ok(store.with_node(path).await?.map_or(self, |store| Self::Zarr(Arc::new(store)))),
+        }
+    }
+
     /// What the contents are known by, the same only for the same bytes; none when they may change under
     /// the same name (a zarr store of more objects than a registration pins).
     pub fn identity(&self) -> Option<String> {

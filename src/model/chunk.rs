@@ -38,6 +38,9 @@ pub enum ChunkLocation {
         /// The chunk's bytes within the object (an inner chunk of a shard), half-open; `None` when
         /// the object is the chunk.
         part: Option<Range<u64>>,
+        /// Where it lies in the one object that holds all (an entry of a zip archive), with what is stored
+        /// around it; none where it is an object of its own.
+        place: Option<Range<u64>>,
     },
     /// The bytes were in the metadata already (compact HDF5 datasets).
     Inline(Bytes),

@@ -24,6 +24,10 @@ pub struct Tree {
     /// nodes, so that a listing ends; [`Tree::canonical`] follows them.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub cycles: BTreeMap<String, String>,
+    /// Whether only nodes that were asked for by their paths are there, and those that their attributes name:
+    /// the store cannot be listed. What else a group holds is not known then.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_name: bool,
 }
 
 /// A group, an array, or a link that leads nowhere readable.
@@ -155,9 +159,27 @@ impl Tree {
             .collect()
     }
 
+    /// Refuses to say what is below `path` where that is not known.
+    ///
+    /// # Errors
+    /// `Unimplemented` naming the path, when nodes are known by name only.
+    pub fn check_listed(&self, path: &str) -> Result<()> {
+        if !self.by_name {
+            return Ok(());
+        }
+        Err(Error::unimplemented(format!(
+            "what is below '/{}' is not known: the store cannot be listed and has no consolidated metadata; ask for \
+             a node by its whole path",
+            normalise(path)
+        )))
+    }
+
     /// The error for a node that does not exist: names it and the nearest group's children, or the unreadable
     /// node that lies on the way.
     pub fn missing(&self, path: &str) -> Error {
+        if self.by_name {
+            return Error::not_found(format!("no node '{path}' in a store that cannot be listed"));
+        }
         let mut parent = normalise(path);
         loop {
             parent = parent.rfind('/').map_or(String::new(), |at| parent[..at].to_owned());

@@ -6,6 +6,7 @@
 //!                                    ──requests──▶ coalesced Requests, each serving some tasks
 //! ```
 
+mod entries;
 pub mod requests;
 pub mod tasks;
 pub mod window;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::time::Duration;
 
+use super::entries::{Entry, together};
 use super::tasks::{ChunkTask, row_bytes};
 use crate::error::{Error, Result, ResultExt};
 use crate::model::chunk::{ChunkLocation, Hyperslab};
@@ -58,13 +59,13 @@ impl Merging {
     }
 
     /// The longest merged request of a read of `bytes` bytes.
-    fn longest_of(&self, bytes: u64) -> u64 {
+    pub(super) fn longest_of(&self, bytes: u64) -> u64 {
         self.longest.min(bytes.div_ceil(self.spread.max(1)).max(LEAST_SPREAD_BYTES.min(self.longest)))
     }
 }
 
 /// One fetch: the bytes it asks for and the tasks it serves.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Request {
     /// Object below the artifact's root; `None` for the artifact's only object.
     pub object: Option<String>,
@@ -73,6 +74,11 @@ pub struct Request {
     /// Elements asked for, of an array that the format reads from other objects; there is no object and
     /// no range then.
     pub elements: Option<Hyperslab>,
+    /// Objects of which each is one task of `members`, in the same order, that lie together in `range` of the one
+    /// object that holds all (entries of a zip archive); none for other requests.
+    pub entries: Vec<String>,
+    /// Bytes that `entries` take beside `range` once they are unpacked.
+    pub unpacked: u64,
     /// Tasks served: index into the task list, and the task's bytes within the answer of this
     /// request (`None` = all of it).
     pub members: Vec<(usize, Option<Range<u64>>)>,
@@ -93,6 +99,7 @@ pub fn requests(
     // By object; none is the artifact's only one.
     let mut ranges: BTreeMap<Option<&str>, Vec<(Range<u64>, usize)>> = BTreeMap::new();
     let mut requests = Vec::new();
+    let mut entries = Vec::new();
     let mut local = Vec::new();
     for (index, (task, location)) in tasks.iter().zip(locations).enumerate() {
         match location {
@@ -106,24 +113,29 @@ pub fn requests(
                     .with_context(|| format!("object '{path}'"))?;
                 ranges.entry(Some(path)).or_default().push((range, index));
             }
-            ChunkLocation::Object { path, length, part: None } => {
+            ChunkLocation::Object { path, length: Some(length), part: None, place: Some(place) }
+                if task.rows.is_none() =>
+            {
+                entries.push(Entry { path, length: *length, place: place.clone(), task: index });
+            }
+            ChunkLocation::Object { path, length, part: None, .. } => {
                 let range = match (&task.rows, length) {
                     (None, length) => length.map(|length| 0..length),
                     (Some(rows), Some(length)) => Some(part_of(node, rows, 0, *length)?),
                     (Some(rows), None) => Some(scale(rows, row_bytes(node))),
                 };
                 let object = Some(path.clone());
-                requests.push(Request { object, range, elements: None, members: vec![(index, None)] });
+                requests.push(Request { object, range, members: vec![(index, None)], ..Request::default() });
             }
             ChunkLocation::Elsewhere(hyperslab) => {
                 let elements = Some(hyperslab.clone());
-                requests.push(Request { object: None, range: None, elements, members: vec![(index, None)] });
+                requests.push(Request { elements, members: vec![(index, None)], ..Request::default() });
             }
         }
     }
-    let bytes =
-        ranges.values().flatten().fold(0_u64, |total, (range, _)| total.saturating_add(range.end - range.start));
-    let merging = Merging { longest: merging.longest_of(bytes), ..merging };
+    let merging =
+        Merging { longest: merging.longest_of(total(ranges.values().flatten().map(|(range, _)| range))), ..merging };
+    requests.extend(together(&entries, merging));
     for (object, ranges) in &ranges {
         requests.extend(merge(*object, ranges, merging));
     }
@@ -133,6 +145,11 @@ pub fn requests(
 /// Bytes that `request` moves, when known without asking the store.
 pub fn request_bytes(request: &Request) -> Option<u64> {
     request.range.as_ref().map(|range| range.end - range.start)
+}
+
+/// Bytes of all `ranges`.
+pub(super) fn total<'a>(ranges: impl Iterator<Item = &'a Range<u64>>) -> u64 {
+    ranges.fold(0, |total, range| total.saturating_add(range.end.saturating_sub(range.start)))
 }
 
 /// The bytes that `task` needs of a chunk of `length` bytes at `offset`.
@@ -172,7 +189,7 @@ fn merge(object: Option<&str>, ranges: &[(Range<u64>, usize)], merging: Merging)
             .filter_map(|place| ranges.get(place))
             .map(|(range, task)| (*task, Some(range.start - whole.start..range.end - whole.start)))
             .collect();
-        Request { object: object.map(str::to_owned), range: Some(whole), elements: None, members }
+        Request { object: object.map(str::to_owned), range: Some(whole), members, ..Request::default() }
     };
     coalesce(&asked, merging.gap, merging.longest).into_iter().map(request).collect()
 }

@@ -205,6 +205,7 @@ proptest! {
         let one = tasks(&node, &[AxisSelection::all(1)]).unwrap().remove(0);
         let all: Vec<_> = parts.iter().map(|_| one.clone()).collect();
         let location = |(object, offset, length): &(usize, u64, u64)| ChunkLocation::Object {
+            place: None,
             path: format!("shard{object}"), length: None, part: Some(*offset..*offset + *length),
         };
         let locations: Vec<_> = parts.iter().map(location).collect();

@@ -2,6 +2,7 @@
 //! the store, and has it decoded as soon as its bytes are there.
 
 use std::collections::HashMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
@@ -140,20 +141,39 @@ async fn fetch_and_decode(
     loads: Arc<Mutex<Loads>>,
 ) -> Result<()> {
     let expected = request_bytes(request).unwrap_or_else(|| job.node.chunk_bytes());
-    let fetching = context.fetching(expected).await?;
+    let fetching = context.fetching(expected.saturating_add(request.unpacked)).await?;
+    if !request.entries.is_empty() {
+        let contents = fetch_entries(hierarchy, request).await.with_context(|| format!("array '{}'", job.path))?;
+        let members = request.members.iter().zip(contents).map(|((task, _), content)| (*task, None, Some(content)));
+        decode_all(context, job, members.collect(), &loads).await?;
+        drop(fetching);
+        return Ok(());
+    }
     let bytes = fetch(hierarchy, job, request).await.with_context(|| format!("array '{}'", job.path))?;
     if bytes.is_none() && request.members.iter().any(|(_, range)| range.is_some()) {
         // Its index was there: this is no shard that was never written.
         let (path, object) = (&job.path, request.object.as_deref().unwrap_or_default());
         return Err(Error::not_found(format!("array '{path}': object '{object}' went while it was read")));
     }
+    let members = request.members.iter().map(|(task, range)| (*task, range.clone(), bytes.clone())).collect();
+    decode_all(context, job, members, &loads).await?;
+    drop((bytes, fetching));
+    Ok(())
+}
+
+/// Decodes chunks: each a task, its bytes, and which of them it is.
+async fn decode_all(
+    context: &ReadContext,
+    job: &Arc<Job>,
+    members: Vec<(usize, Option<Range<u64>>, Option<Bytes>)>,
+    loads: &Arc<Mutex<Loads>>,
+) -> Result<()> {
     // A long request holds many chunks: all decoders take part.
-    let shares = request.members.chunks(job.share(request.members.len(), context.decode_threads));
+    let shares = members.chunks(job.share(members.len(), context.decode_threads));
     let decoding = shares.map(|members| {
-        let (job, loads) = (Arc::clone(job), Arc::clone(&loads));
-        let (members, bytes) = (members.to_vec(), bytes.clone());
+        let (job, loads, members) = (Arc::clone(job), Arc::clone(loads), members.to_vec());
         context.decode(move || {
-            for (task, range) in members {
+            for (task, range, bytes) in members {
                 let elements = job.decode(task, range, bytes.clone())?;
                 let load = loads.lock().unwrap_or_else(PoisonError::into_inner).remove(&task);
                 if let Some(load) = load {
@@ -163,9 +183,15 @@ async fn fetch_and_decode(
             Ok(())
         })
     });
-    try_join_all(decoding).await?;
-    drop((bytes, fetching));
-    Ok(())
+    try_join_all(decoding).await.map(drop)
+}
+
+/// The contents of the entries of `request`.
+async fn fetch_entries(hierarchy: &Hierarchy, request: &Request) -> Result<Vec<Bytes>> {
+    match (hierarchy, &request.range) {
+        (Hierarchy::Zarr(store), Some(range)) => store.folder().read_together(&request.entries, range.clone()).await,
+        _ => Err(Error::internal("a planned request does not fit its format")),
+    }
 }
 
 /// `elements` without the rest of the fetched bytes that they may be a slice of.

@@ -139,6 +139,9 @@ fn of_status(status: u16) -> StoreFailure {
         401 | 403 => StoreFailure::new(Kind::PermissionDenied, "the store refuses access", false),
         404 => StoreFailure::new(Kind::NotFound, said, false),
         412 => StoreFailure::new(Kind::FailedPrecondition, said, false),
+        405 | 501 => {
+            StoreFailure::new(Kind::Unimplemented, format!("the store has no such operation (status {status})"), false)
+        }
         416 => StoreFailure::new(Kind::DataLoss, "the range lies outside the object", false),
         408 | 429 | 500..=599 => StoreFailure::new(Kind::Unavailable, said, true),
         300..=399 => {

@@ -9,8 +9,9 @@
 //!                               └───────── MeteredStore: permits, retries, resumed bodies, counters
 //! ```
 //!
-//! Three kinds of folders look the same to the formats: objects below a URL, those that a listing pinned,
-//! and the entries of a zip archive (`zip`), which is one pinned object.
+//! Four kinds of folders look the same to the formats: objects below a URL, those that a listing pinned,
+//! those of a store that refuses to be listed, and the entries of a zip archive (`zip`), which is one
+//! pinned object.
 
 mod block_cache;
 mod disk_cache;
@@ -34,6 +35,7 @@ mod retry;
 mod s3;
 mod siblings;
 mod storages;
+mod unlisted_folder;
 mod watch;
 mod zip;
 

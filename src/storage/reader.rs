@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use bytes::Bytes;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 
 /// One version of one object.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,9 +81,43 @@ pub trait FolderReader: Debug + Send + Sync {
         Known::Nothing
     }
 
+    /// Where the object at `path` lies in the one object that holds all, with what is stored around it: objects
+    /// that lie near each other can be read by [`FolderReader::read_together`].
+    fn place(&self, _path: &str) -> Option<Range<u64>> {
+        None
+    }
+
+    /// The objects at `paths`, whole, in this order, by one read of `range`, which holds the places of all.
+    ///
+    /// # Errors
+    /// As [`FolderReader::read`]; `NotFound` for one that is missing.
+    async fn read_together(&self, paths: &[String], _range: Range<u64>) -> Result<Vec<Bytes>> {
+        let mut contents = Vec::with_capacity(paths.len());
+        for path in paths {
+            let content = self.read(path, None).await?;
+            contents.push(content.ok_or_else(|| Error::not_found(format!("no object '{path}' in {}", self.url())))?);
+        }
+        Ok(contents)
+    }
+
     /// Whether every object is read in the version that a listing found.
     fn is_pinned(&self) -> bool {
         false
+    }
+
+    /// Whether the store tells what is there. Where it does not, objects are read by their names only, and
+    /// [`FolderReader::list`] and [`FolderReader::folders`] fail.
+    fn is_listed(&self) -> bool {
+        true
+    }
+
+    /// Checks that the objects whose versions stand for a folder that is not listed are still those; asked
+    /// again within some seconds, the last answer holds.
+    ///
+    /// # Errors
+    /// `FailedPrecondition` naming one that changed, `NotFound` one that is gone, and the errors of reading.
+    async fn confirm(&self) -> Result<()> {
+        Ok(())
     }
 
     /// The object at `path` below the root, or the given range of it; `None` when there is no such

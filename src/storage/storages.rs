@@ -25,6 +25,7 @@ use super::pinned_object::PinnedObject;
 use super::reader::{FolderReader, ObjectIdentity, RangeReader};
 use super::requests::Requests;
 use super::s3;
+use super::unlisted_folder::{self, UnlistedFolder};
 use super::zip::ZipFolder;
 use crate::error::{Error, Result};
 use crate::model::index_store::IndexStore;
@@ -51,6 +52,8 @@ struct Root {
     public: StorageRoot,
     parsed: StorageUrl,
     store: Arc<MeteredStore>,
+    /// Whether the operator says that a refused object is a missing one.
+    refused_is_missing: bool,
 }
 
 /// A root that may be read.
@@ -94,6 +97,8 @@ pub struct Location {
     pub url: String,
     /// What kind of storage the root is.
     pub kind: StorageKind,
+    /// Whether the operator says that a refused object is a missing one.
+    pub refused_is_missing: bool,
 }
 
 /// One object of a listing.
@@ -151,8 +156,9 @@ impl Storages {
     /// # Errors
     /// `NotFound` for a local folder that does not exist, `InvalidArgument` for a malformed URL or
     /// option (named), `Unimplemented` for stores that are not supported.
-    pub fn add(&self, root_url: &str, options: BTreeMap<String, String>) -> Result<StorageRoot> {
+    pub fn add(&self, root_url: &str, mut options: BTreeMap<String, String>) -> Result<StorageRoot> {
         let url = absolute_url(root_url)?;
+        let refused_is_missing = unlisted_folder::refused_is_missing(&mut options, &url)?;
         let parsed = StorageUrl::parse(&url)?;
         let kind = if parsed.bucket.is_some() { StorageKind::S3 } else { StorageKind::Local };
         let mut roots = self.roots.write().unwrap_or_else(PoisonError::into_inner);
@@ -167,7 +173,7 @@ impl Storages {
         };
         let public = StorageRoot { url, kind };
         roots.list.retain(|root| root.public.url != public.url);
-        roots.list.push(Root { public: public.clone(), parsed, store });
+        roots.list.push(Root { public: public.clone(), parsed, store, refused_is_missing });
         Ok(public)
     }
 
@@ -239,6 +245,7 @@ impl Storages {
             path: joined(&Path::ROOT, below)?,
             url: parsed.to_url()?,
             kind: root.public.kind,
+            refused_is_missing: root.refused_is_missing,
         })
     }
 
@@ -330,16 +337,33 @@ impl Storages {
     /// As [`Self::resolve`].
     pub async fn pinned_folder(&self, url: &str, files: &[ListedFile]) -> Result<Arc<dyn FolderReader>> {
         let Location { url, .. } = self.resolve(url)?;
+        Ok(Arc::new(PinnedFolder { objects: self.pinned(&url, files)?, url }))
+    }
+
+    /// A reader of the objects below `url` of a store that cannot be listed: `files` are read in their listed
+    /// versions and stand for the version of all. Asks the store nothing yet.
+    ///
+    /// # Errors
+    /// As [`Self::resolve`].
+    pub async fn unlisted_folder(&self, url: &str, files: &[ListedFile]) -> Result<Arc<dyn FolderReader>> {
+        let Location { store, path, url, refused_is_missing, .. } = self.resolve(url)?;
+        let objects = self.pinned(&url, files)?;
+        let folder = Folder { url, store, path, options: Arc::clone(&self.options) };
+        Ok(Arc::new(UnlistedFolder::new(folder, objects, refused_is_missing)))
+    }
+
+    /// Readers of `files` below `url`, by their paths.
+    fn pinned(&self, url: &str, files: &[ListedFile]) -> Result<HashMap<String, PinnedObject>> {
         let mut objects = HashMap::with_capacity(files.len());
         for file in files {
-            let Location { store, path, url, kind, .. } = self.resolve(&join_url(&url, &file.path)?)?;
+            let Location { store, path, url, kind, .. } = self.resolve(&join_url(url, &file.path)?)?;
             let identity = ObjectIdentity { url, etag: file.etag.clone(), version: None, size: file.size };
             let (cache, options) = (Arc::clone(&self.cache), Arc::clone(&self.options));
             let disk = self.disk_for(kind);
             let object = PinnedObject { identity: Arc::new(identity), store, path, cache, disk, options };
             objects.insert(file.path.clone(), object);
         }
-        Ok(Arc::new(PinnedFolder { url, objects }))
+        Ok(objects)
     }
 
     /// A reader of the entries of one version of a zip archive: of the folder in it that holds one of

@@ -18,7 +18,7 @@ from wire import Client
 
 MIB = 1 << 20
 BUDGET = 24 * MIB
-# Messages in gRPC's buffers, allocator slack, one decoded chunk per decoder, tables, the caches below.
+# Caches, messages in gRPC's buffers, chunks in decoders, tables, allocator: the sum is in docs/operations.md.
 OVERHEAD = 40 * MIB
 SETTINGS = """
 [limits]

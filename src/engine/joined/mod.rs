@@ -101,7 +101,9 @@ impl Engine {
     }
 
     async fn open_member(&self, artifact: &Artifact) -> Result<Member> {
-        let hierarchy = self.hierarchy(artifact).await?;
+        let hierarchy = self.hierarchy(artifact, "").await?;
+        // What a member lacks is filled: that must not be what is only not known.
+        hierarchy.tree().check_listed("").with_context(|| format!("artifact '{}'", artifact.key))?;
         Member::new(artifact.clone(), hierarchy).with_context(|| format!("artifact '{}'", artifact.key))
     }
 }

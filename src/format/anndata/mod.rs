@@ -11,6 +11,7 @@ pub mod frame;
 pub mod legacy;
 mod loom;
 pub mod meaning;
+pub mod members;
 pub mod spatialdata;
 pub mod summary;
 mod tenx;

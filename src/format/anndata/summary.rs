@@ -4,6 +4,7 @@ use serde_json::{Map, Value, json};
 
 use super::axes::Axis;
 use super::meaning::{Column, Meaning};
+use super::members::named;
 use super::spatialdata::is_spatialdata;
 use super::view::View;
 use crate::model::data_type::DataType;
@@ -14,11 +15,16 @@ const ATTRIBUTES: [&str; 11] =
     ["layers", "obs", "obsm", "obsmap", "obsp", "raw", "uns", "var", "varm", "varmap", "varp"];
 
 /// `{"shape": [n_obs, n_vars], "attributes": {"obs": [...], ...}, "X": {...}}`; empty attributes are
-/// left out, names are in byte order and include the index columns.
+/// left out, names are in byte order and include the index columns. Null where they are not known, in a store
+/// that cannot be listed.
 pub fn summary(tree: &Tree, view: &View) -> Value {
     let mut attributes = Map::new();
     for name in ATTRIBUTES {
         let members = members(tree, view, name);
+        if is_unknown(tree, &join(view.root(), name)) {
+            attributes.insert(name.to_owned(), Value::Null);
+            continue;
+        }
         if !members.is_empty() {
             attributes.insert(name.to_owned(), json!(members));
         }
@@ -46,6 +52,11 @@ pub fn views(tree: &Tree) -> Value {
         found.insert("views".to_owned(), Value::Object(below));
     }
     Value::Object(found)
+}
+
+/// Whether the group at `path` holds what cannot be known: nothing lists it, and its attributes do not tell.
+fn is_unknown(tree: &Tree, path: &str) -> bool {
+    tree.by_name && matches!(tree.get(path), Some(Node::Group { attributes }) if named(attributes).is_none())
 }
 
 fn members(tree: &Tree, view: &View, name: &str) -> Vec<String> {

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use futures::{StreamExt, TryStreamExt, stream};
 use serde_json::{Map, Value};
 
-use super::{json, walk};
+use super::{by_name, json, walk};
 use crate::error::{Error, Kind, Result, ResultExt};
 use crate::storage::reader::{FolderReader, Known};
 
@@ -38,12 +38,16 @@ pub(super) struct NodeDocuments {
 /// Documents by path of the node; the root is `""`.
 pub(super) type Documents = BTreeMap<String, NodeDocuments>;
 
-/// All metadata documents of the store in `folder`.
+/// All metadata documents of the store in `folder`; of one that is neither listed nor consolidated those of the
+/// root.
 ///
 /// # Errors
 /// `NotFound` when there is none, `DataLoss` for one that is corrupt, `ResourceExhausted` for more
 /// than this reader holds, and the errors of reading.
 pub(super) async fn find(folder: &dyn FolderReader) -> Result<Documents> {
+    if let Some(documents) = by_name::root(folder).await? {
+        return Ok(documents);
+    }
     let root = match read(folder, "zarr.json").await {
         Ok(root) => root,
         // A store that must not be listed refuses what does not exist; consolidated metadata of version 2
@@ -55,12 +59,10 @@ pub(super) async fn find(folder: &dyn FolderReader) -> Result<Documents> {
         Err(error) => return Err(error),
     };
     if let Some(root) = root {
-        return match root.get("node_type").and_then(Value::as_str) {
-            Some("group") => match consolidated_v3(&root)? {
-                Some(documents) => Ok(documents),
-                None => unconsolidated(folder, Some(root)).await,
-            },
-            _ => Ok(Documents::from([(String::new(), NodeDocuments { v3: Some(root), ..Default::default() })])),
+        return match consolidated_v3(&root)? {
+            Some(documents) => Ok(documents),
+            None if is_group(&root) => unconsolidated(folder, Some(root)).await,
+            None => Ok(of_root(root)),
         };
     }
     match read(folder, ".zmetadata").await? {
@@ -73,13 +75,26 @@ pub(super) async fn find(folder: &dyn FolderReader) -> Result<Documents> {
 /// walking, which does not list chunks. `root` is the document of a version 3 root.
 async fn unconsolidated(folder: &dyn FolderReader, root: Option<Value>) -> Result<Documents> {
     match folder.known("zarr.json") {
+        _ if !folder.is_listed() => match root {
+            Some(root) => Ok(of_root(root)),
+            None => Err(no_metadata(folder)),
+        },
         Known::Nothing => walk::documents(folder, root).await,
         Known::Absent | Known::Size(_) => list(folder).await,
     }
 }
 
+fn is_group(document: &Value) -> bool {
+    document.get("node_type").and_then(Value::as_str) == Some("group")
+}
+
+/// The one document of a version 3 root.
+fn of_root(document: Value) -> Documents {
+    Documents::from([(String::new(), NodeDocuments { v3: Some(document), ..Default::default() })])
+}
+
 /// The document at `path`, if there is one.
-async fn read(folder: &dyn FolderReader, path: &str) -> Result<Option<Value>> {
+pub(super) async fn read(folder: &dyn FolderReader, path: &str) -> Result<Option<Value>> {
     match folder.read(path, None).await? {
         Some(text) => parse(&text, path).map(Some),
         None => Ok(None),
@@ -87,7 +102,7 @@ async fn read(folder: &dyn FolderReader, path: &str) -> Result<Option<Value>> {
 }
 
 /// The document in `text`, if it is not too large.
-fn parse(text: &[u8], path: &str) -> Result<Value> {
+pub(super) fn parse(text: &[u8], path: &str) -> Result<Value> {
     if text.len() > MAX_DOCUMENT_BYTES {
         return Err(Error::resource_exhausted(format!(
             "metadata object '{path}' has {} bytes, the limit (MAX_DOCUMENT_BYTES) is {MAX_DOCUMENT_BYTES}",
@@ -99,7 +114,8 @@ fn parse(text: &[u8], path: &str) -> Result<Value> {
 
 /// The documents in the root's consolidated metadata, if it has any of a kind that is known.
 fn consolidated_v3(root: &Value) -> Result<Option<Documents>> {
-    let Some(consolidated) = root.get("consolidated_metadata").filter(|value| !value.is_null()) else {
+    let consolidated = root.get("consolidated_metadata").filter(|value| is_group(root) && !value.is_null());
+    let Some(consolidated) = consolidated else {
         return Ok(None);
     };
     if consolidated.get("kind").and_then(Value::as_str) != Some("inline") {
@@ -118,7 +134,7 @@ fn consolidated_v3(root: &Value) -> Result<Option<Documents>> {
 }
 
 /// The documents in a `.zmetadata` object.
-fn consolidated_v2(document: Value) -> Result<Documents> {
+pub(super) fn consolidated_v2(document: Value) -> Result<Documents> {
     let nodes = match document {
         Value::Object(mut fields) => match fields.remove("metadata") {
             Some(Value::Object(nodes)) => nodes,
@@ -175,16 +191,22 @@ pub(super) async fn fetch(
     let mut documents = Vec::new();
     while let Some((text, path)) = texts.try_next().await? {
         *total = total.saturating_add(text.as_ref().map_or(0, bytes::Bytes::len));
-        if *total > MAX_LISTED_BYTES {
-            return Err(Error::resource_exhausted(format!(
-                "the metadata of '{}' exceeds the limit (MAX_LISTED_BYTES) of {MAX_LISTED_BYTES} bytes",
-                folder.url()
-            )));
-        }
+        check_bytes(folder, *total)?;
         let document = text.map(|text| parse(&text, &path)).transpose()?;
         documents.push((path, document));
     }
     Ok(documents)
+}
+
+/// Refuses documents of more than [`MAX_LISTED_BYTES`] bytes together.
+pub(super) fn check_bytes(folder: &dyn FolderReader, total: usize) -> Result<()> {
+    if total <= MAX_LISTED_BYTES {
+        return Ok(());
+    }
+    Err(Error::resource_exhausted(format!(
+        "the metadata of '{}' exceeds the limit (MAX_LISTED_BYTES) of {MAX_LISTED_BYTES} bytes",
+        folder.url()
+    )))
 }
 
 /// Puts a document under the node that its key names; keys that are no metadata are left out.

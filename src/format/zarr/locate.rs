@@ -56,10 +56,11 @@ pub(super) async fn locate(
 }
 
 fn whole_object(path: String, store: &dyn FolderReader) -> ChunkLocation {
+    let place = store.place(&path);
     match store.known(&path) {
         Known::Absent => ChunkLocation::Missing,
-        Known::Size(length) => ChunkLocation::Object { path, length: Some(length), part: None },
-        Known::Nothing => ChunkLocation::Object { path, length: None, part: None },
+        Known::Size(length) => ChunkLocation::Object { path, length: Some(length), part: None, place },
+        Known::Nothing => ChunkLocation::Object { path, length: None, part: None, place },
     }
 }
 
@@ -84,7 +85,8 @@ async fn in_shards(
         for (place, inner) in members {
             if let Some(part) = index.chunk(&path, inner)? {
                 let length = Some(index.shard_bytes());
-                found.push((place, ChunkLocation::Object { path: path.clone(), length, part: Some(part) }));
+                found
+                    .push((place, ChunkLocation::Object { path: path.clone(), length, part: Some(part), place: None }));
             }
         }
         Ok::<_, Error>(found)

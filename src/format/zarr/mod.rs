@@ -14,17 +14,18 @@
 //! encoded as a whole (another codec around `sharding_indexed`), a chunk is a whole shard; where an
 //! inner chunk is itself sharded, it is one chunk.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::{Result, ResultExt};
 use crate::model::chunk::{ChunkLocation, ChunkPosition};
 use crate::model::index_store::IndexStore;
-use crate::model::tree::Tree;
+use crate::model::tree::{Tree, normalise};
 use crate::storage::reader::FolderReader;
 use shard_index::ShardIndexes;
 
 pub(crate) mod blosc;
 mod bounded;
+mod by_name;
 mod codec;
 mod data_type;
 mod decoder;
@@ -44,6 +45,7 @@ mod structured;
 mod tests;
 mod walk;
 
+pub use by_name::{MAX_NAMED_NODES, MAX_ROUNDS};
 pub use codec::{V2_CODECS, V3_CODECS};
 pub use decoder::{MAX_CHUNK_BYTES, ZarrDecoder};
 pub use documents::{MAX_DOCUMENT_BYTES, MAX_LISTED_BYTES, MAX_NODES, READS_IN_FLIGHT};
@@ -58,8 +60,10 @@ pub use walk::MAX_BARE_FOLDERS;
 pub struct ZarrStore {
     folder: Arc<dyn FolderReader>,
     identity: String,
-    tree: Tree,
-    shard_indexes: ShardIndexes,
+    tree: Arc<Tree>,
+    shard_indexes: Arc<ShardIndexes>,
+    /// Where nodes are found by their names only: those found so far, of this and later requests.
+    found: Option<Arc<Mutex<Arc<Tree>>>>,
 }
 
 impl ZarrStore {
@@ -77,15 +81,51 @@ impl ZarrStore {
             return Ok(Self::of(folder, identity, tree));
         }
         let documents = documents::find(folder.as_ref()).await;
-        let tree = documents.and_then(node::tree).with_context(|| format!("zarr store '{}'", folder.url()))?;
-        if !identity.is_empty() {
+        let is_whole =
+            folder.is_listed() || documents.as_ref().is_ok_and(|all| by_name::is_whole(folder.as_ref(), all));
+        let mut tree = documents.and_then(node::tree).with_context(|| format!("zarr store '{}'", folder.url()))?;
+        tree.by_name = !is_whole;
+        if !identity.is_empty() && is_whole {
             indexes.save(identity, record::NAME, record::encode(&tree)?).await?;
         }
         Ok(Self::of(folder, identity, tree))
     }
 
     fn of(folder: Arc<dyn FolderReader>, identity: &str, tree: Tree) -> Self {
-        Self { folder, identity: identity.to_owned(), tree, shard_indexes: ShardIndexes::new(MAX_KEPT_INDEX_BYTES) }
+        let tree = Arc::new(tree);
+        let found = tree.by_name.then(|| Arc::new(Mutex::new(Arc::clone(&tree))));
+        let shard_indexes = Arc::new(ShardIndexes::new(MAX_KEPT_INDEX_BYTES));
+        Self { folder, identity: identity.to_owned(), tree, shard_indexes, found }
+    }
+
+    /// The store with the node at `path` in its tree, where nodes are found by their names only: with those
+    /// above it, and those that the attributes of any of them name. Checks that the store is still the version
+    /// that was opened, where that cannot be checked with each object. `None` when there is nothing to add.
+    ///
+    /// # Errors
+    /// `PermissionDenied` when the store refuses the node's documents, `FailedPrecondition` when the root
+    /// changed, and as [`ZarrStore::open`].
+    pub async fn with_node(&self, path: &str) -> Result<Option<Self>> {
+        self.folder.confirm().await?;
+        let Some(found) = &self.found else { return Ok(None) };
+        let known = Arc::clone(&found.lock().unwrap_or_else(PoisonError::into_inner));
+        let nodes = by_name::nodes(self.folder.as_ref(), &known, &normalise(path)).await;
+        let nodes = nodes.with_context(|| format!("zarr store '{}'", self.folder.url()))?;
+        let tree = if nodes.is_empty() {
+            known
+        } else {
+            let mut tree = Tree::clone(&known);
+            tree.nodes.extend(nodes);
+            let tree = Arc::new(tree);
+            // Beyond that, what was found before is looked for again.
+            if tree.nodes.len() <= MAX_NODES {
+                *found.lock().unwrap_or_else(PoisonError::into_inner) = Arc::clone(&tree);
+            }
+            tree
+        };
+        let (folder, shard_indexes) = (Arc::clone(&self.folder), Arc::clone(&self.shard_indexes));
+        let (identity, found) = (self.identity.clone(), Some(Arc::clone(found)));
+        Ok(Some(Self { folder, identity, tree, shard_indexes, found }))
     }
 
     /// All groups and arrays.

@@ -20,6 +20,7 @@ use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::stream::{self, StreamExt, TryStreamExt};
 
 use super::reader::{Edge, FolderReader, Known, RangeReader};
 use crate::error::{Error, Result, ResultExt};
@@ -42,6 +43,9 @@ pub use inflate::{MAX_INFLATED_BYTES, MAX_KEPT_INFLATED_BYTES};
 /// Bytes that are read past the guessed end of an entry: a local header may be longer than the
 /// directory tells.
 const SLACK_BYTES: u64 = 64;
+
+/// Entries of one read that are unpacked at the same time.
+const UNPACKED_AT_ONCE: usize = 4;
 
 /// Reads the entries of one archive below one folder in it.
 #[derive(Debug)]
@@ -141,6 +145,27 @@ impl ZipFolder {
         if start == guessed { Ok(bytes) } else { self.reader.read(at(start)).await }
     }
 
+    /// The content of a whole entry out of `read`, which starts at `start` of the archive; none when the local
+    /// header is longer than the directory tells, so that the content is not all there.
+    async fn unpacked(&self, index: usize, entry: &Entry, read: &Bytes, start: u64) -> Result<Option<Bytes>> {
+        let part = |from: u64, to: u64| {
+            let from = usize::try_from(from.checked_sub(start)?).ok()?;
+            let to = usize::try_from(to.checked_sub(start)?).ok()?;
+            (from <= to && to <= read.len()).then(|| read.slice(from..to))
+        };
+        let is_stored = entry.method()? == Method::Stored;
+        let end = start.saturating_add(read.len() as u64);
+        let Some(around) = part(entry.offset, end) else { return Ok(None) };
+        let content = local::data_start(&around, entry, self.directory.start)?;
+        self.learn_start(index, content);
+        let Some(raw) = part(content, content.saturating_add(entry.compressed)) else { return Ok(None) };
+        if is_stored {
+            return check_sum(raw, entry).await.map(Some);
+        }
+        inflate::check_size(entry)?;
+        inflate::inflate(raw, entry).await.map(Some)
+    }
+
     fn known_start(&self, index: usize) -> Option<u64> {
         self.directory.starts.get(index).map(|start| start.load(Ordering::Relaxed)).filter(|start| *start > 0)
     }
@@ -164,6 +189,29 @@ impl FolderReader for ZipFolder {
 
     fn known(&self, path: &str) -> Known {
         self.entry(path).map_or(Known::Absent, |(_, entry)| Known::Size(entry.size))
+    }
+
+    fn place(&self, path: &str) -> Option<Range<u64>> {
+        let (_, entry) = self.entry(path)?;
+        let end = entry.guessed_start().saturating_add(entry.compressed).saturating_add(SLACK_BYTES);
+        Some(entry.offset..end.min(self.directory.start))
+    }
+
+    async fn read_together(&self, paths: &[String], range: Range<u64>) -> Result<Vec<Bytes>> {
+        let read = &self.reader.read(range.clone()).await?;
+        let unpack = paths.iter().map(|path| {
+            let start = range.start;
+            async move {
+                let missing = || Error::not_found(format!("zip archive '{}' has no entry '{path}'", self.url));
+                let (index, entry) = self.entry(path).ok_or_else(missing)?;
+                match self.unpacked(index, entry, read, start).await {
+                    Ok(Some(content)) => Ok(content),
+                    Ok(None) => self.read(path, None).await?.ok_or_else(missing),
+                    Err(error) => Err(error.context(format!("zip archive '{}'", self.reader.identity().url))),
+                }
+            }
+        });
+        stream::iter(unpack.collect::<Vec<_>>()).buffered(UNPACKED_AT_ONCE).try_collect().await
     }
 
     async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Bytes>> {

@@ -21,6 +21,9 @@ pub enum FaultKind {
     Reset,
     /// One byte in the middle of the body is flipped.
     Corrupt,
+    /// As S3 answers a caller who may get objects and not list them: listings are refused with status 403,
+    /// and so is what does not exist.
+    Unlisted,
 }
 
 /// A fault to be injected.
@@ -107,10 +110,13 @@ fn kind(document: &Document) -> Result<FaultKind, String> {
         ("short", (None, None)) => Ok(FaultKind::Short),
         ("reset", (None, None)) => Ok(FaultKind::Reset),
         ("corrupt", (None, None)) => Ok(FaultKind::Corrupt),
-        (name @ ("stall" | "short" | "reset" | "corrupt"), _) => {
+        ("unlisted", (None, None)) => Ok(FaultKind::Unlisted),
+        (name @ ("stall" | "short" | "reset" | "corrupt" | "unlisted"), _) => {
             Err(format!("kind {name} takes neither status nor delay_ms"))
         }
-        (name, _) => Err(format!("unknown kind {name}; known are status, slow, stall, short, reset, corrupt")),
+        (name, _) => {
+            Err(format!("unknown kind {name}; known are status, slow, stall, short, reset, corrupt, unlisted"))
+        }
     }
 }
 
@@ -123,6 +129,7 @@ impl From<Fault> for Document {
             FaultKind::Short => ("short", None, None),
             FaultKind::Reset => ("reset", None, None),
             FaultKind::Corrupt => ("corrupt", None, None),
+            FaultKind::Unlisted => ("unlisted", None, None),
         };
         let Fault { pattern, methods, every, count, .. } = fault;
         Self { pattern, methods, every, count, kind: kind.to_owned(), status, delay_ms }

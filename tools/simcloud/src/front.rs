@@ -73,7 +73,12 @@ impl Front {
             kind => {
                 let method = request_method(&request);
                 let uploads = !request.body().is_end_stream();
-                let response = self.ask(request).await;
+                let mut response = self.ask(request).await;
+                if kind == Some(FaultKind::Unlisted)
+                    && (question.method == "LIST" || response.status() == StatusCode::NOT_FOUND)
+                {
+                    response = refusal(StatusCode::FORBIDDEN.as_u16());
+                }
                 let from = if uploads { Instant::now() } else { arrived };
                 sleep_until(from + latency).await;
                 Ok(self.send(&method, response, kind, passage).await)
@@ -129,7 +134,7 @@ fn harm(kind: Option<FaultKind>, length: Option<u64>) -> Option<Harm> {
         FaultKind::Stall => Some(Harm::Stall),
         FaultKind::Short => Some(Harm::Cut(half)),
         FaultKind::Corrupt => Some(Harm::Flip(half)),
-        FaultKind::Status(_) | FaultKind::Slow(_) | FaultKind::Reset => None,
+        FaultKind::Status(_) | FaultKind::Slow(_) | FaultKind::Reset | FaultKind::Unlisted => None,
     }
 }
 

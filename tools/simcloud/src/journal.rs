@@ -7,7 +7,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
 use serde::Serialize;
 
@@ -66,6 +66,8 @@ pub struct LogEntry {
     pub status: u16,
     /// Body bytes sent.
     pub bytes: u64,
+    /// When it arrived, in milliseconds since 1970.
+    pub arrived: f64,
     /// From arrival to the last byte.
     pub millis: f64,
 }
@@ -110,6 +112,7 @@ impl Journal {
             if_match: question.if_match.clone(),
             status: 0,
             bytes: 0,
+            arrived: SystemTime::UNIX_EPOCH.elapsed().map_or(0.0, |since| since.as_secs_f64() * 1e3),
             millis: 0.0,
         };
         Passage { journal: Arc::clone(self), entry: Some(entry), object, resets, arrived: Instant::now() }

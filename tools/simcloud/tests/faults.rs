@@ -174,3 +174,18 @@ async fn faults_that_make_no_sense_are_refused() {
     assert_eq!(ask(scene.server.address(), "GET", "/_sim/none", &[], "").await.status, 404);
     assert!(scene.server.stats().faults.is_empty());
 }
+
+/// A caller who may get objects and not list them cannot tell what is missing from what is forbidden.
+#[tokio::test]
+async fn unlisted() {
+    let scene = scene(r#"{"kind": "unlisted", "match": "open/b"}"#).await;
+    assert!(is_whole(&scene.get("/open/b/c").await));
+    let refused = scene.get("/open/b/missing").await;
+    assert_eq!(refused.status, 403);
+    assert!(refused.text().contains("<Code>AccessDenied</Code>"), "{}", refused.text());
+    let head = scene.ask("HEAD", "/open/b/missing", &[]).await;
+    assert_eq!((head.status, head.body.len()), (403, 0));
+    assert_eq!(scene.get("/open?list-type=2&prefix=b/").await.status, 403);
+    assert_eq!(scene.get("/open?list-type=2&prefix=a").await.status, 200);
+    assert_eq!(scene.get("/open/missing").await.status, 404);
+}

@@ -53,6 +53,7 @@ async fn log() {
     assert_eq!((text(4, "status"), text(4, "range")), ("404".into(), "null".into()));
     assert_eq!(text(0, "key"), "\"a b\"");
     assert!(rows[0]["millis"].as_f64().unwrap() > 0.0);
+    assert!(rows[0]["arrived"].as_f64() <= rows[1]["arrived"].as_f64());
 }
 
 #[tokio::test]
