@@ -58,11 +58,7 @@ impl Engine {
     /// As [`Engine::register`].
     pub(super) async fn look(&self, url: &str) -> Result<Artifact> {
         self.learn_storage_of(url).await?;
-        let location = self.storages.resolve(url).map_err(|error| match error.kind() {
-            // No root can be of a scheme that is not supported: the URL lies outside them all.
-            Kind::Unimplemented => Error::permission_denied(format!("outside all storage roots: {error}")),
-            _ => error,
-        })?;
+        let location = self.storages.resolve(url)?;
         let mut found = match self.storages.head(&location.url).await {
             Ok(identity) => self.file(identity).await?,
             // Without the right to list, a store refuses what does not exist.
@@ -72,6 +68,10 @@ impl Engine {
                     Ok(files) => folder(&location.url, files)?,
                     Err(refused) if refused.kind() == Kind::PermissionDenied => {
                         self.unlisted(&location.url).await.ok_or(refused)?
+                    }
+                    // A web server lists nothing.
+                    Err(unlistable) if unlistable.kind() == Kind::Unimplemented => {
+                        self.unlisted(&location.url).await.ok_or(error)?
                     }
                     Err(other) => return Err(other),
                 }

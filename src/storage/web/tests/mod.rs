@@ -1,0 +1,4 @@
+//! Web roots against scripted servers.
+
+mod http;
+mod server;
