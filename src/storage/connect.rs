@@ -8,6 +8,8 @@ use object_store::ObjectStore;
 use object_store::list::PaginatedListStore;
 use object_store::local::LocalFileSystem;
 
+use super::azure;
+use super::gcs;
 use super::local_guard::LocalGuard;
 use super::location::{StorageUrl, redact};
 use super::options::StorageOptions;
@@ -47,9 +49,10 @@ pub(crate) fn connect(
     match parsed.scheme {
         Scheme::File => local(parsed, url, given),
         Scheme::S3 => Ok(Connected::paged(s3::client(&parsed.authority, given, options)?)),
-        Scheme::Gs | Scheme::Az | Scheme::Abfss => Err(Error::unimplemented(format!("{url} is not supported yet"))),
+        Scheme::Gs => Ok(Connected::paged(gcs::client(&parsed.authority, given, options)?)),
+        Scheme::Az | Scheme::Abfss => Ok(Connected::paged(azure::client(&parsed.authority, given, options)?)),
         Scheme::Http | Scheme::Https => Ok(Connected::paged(web::http(parsed, url, given, options)?)),
-        Scheme::HuggingFace => Err(Error::unimplemented(format!("{url} is not supported yet"))),
+        Scheme::HuggingFace => Ok(Connected::paged(web::hugging_face(parsed, url, given, options)?)),
     }
 }
 

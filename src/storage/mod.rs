@@ -12,12 +12,15 @@
 //! Three kinds of folders look the same to the formats: objects below a URL, those that a listing pinned,
 //! and the entries of a zip archive (`zip`), which is one pinned object.
 
+mod azure;
 mod block_cache;
+mod cloud;
 mod connect;
 mod disk_cache;
 mod exact;
 mod failure;
 mod folder;
+mod gcs;
 mod kind;
 mod local_guard;
 mod location;

@@ -10,6 +10,7 @@ use http::{HeaderMap, StatusCode};
 use object_store::client::HttpResponseBody;
 use object_store::path::Path;
 use object_store::{Attributes, Error as StoreError, GetRange, GetResult, GetResultPayload, ObjectMeta};
+use url::Url;
 
 use super::version::{modified, text};
 use crate::error::Kind;
@@ -25,6 +26,8 @@ pub(crate) struct Answer {
     pub(crate) hops: Vec<HeaderMap>,
     /// Whether it comes from the root's own origin.
     pub(crate) own: bool,
+    /// Where it comes from.
+    pub(crate) url: Url,
 }
 
 impl Answer {

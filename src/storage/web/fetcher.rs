@@ -28,20 +28,25 @@ impl std::fmt::Debug for Fetcher {
 }
 
 impl Fetcher {
-    /// The answer at the end of all redirects, whatever its status.
+    /// The answer at the end of all redirects, whatever its status; or the redirect whose headers are `enough`.
     ///
     /// # Errors
     /// `NotFound` when the server redirects to the same URL with a slash behind it: that is a folder.
     /// `PermissionDenied` for a redirect that the root does not allow, `Unavailable` without an answer.
-    pub(crate) async fn send(&self, method: &Method, url: Url, headers: &HeaderMap) -> Result<Answer, StoreFailure> {
-        let mut url = url;
+    pub(crate) async fn send(
+        &self,
+        method: &Method,
+        mut url: Url,
+        headers: &HeaderMap,
+        enough: fn(&HeaderMap) -> bool,
+    ) -> Result<Answer, StoreFailure> {
         let mut hops = Vec::new();
         loop {
             let own = self.redirects.is_own(&url);
             let request = self.request(method, &url, headers, own)?;
             let (head, body) = self.client.execute(request).await.map_err(|error| failed(&error))?.into_parts();
-            if !is_redirect(head.status) {
-                return Ok(Answer { status: head.status, headers: head.headers, body, hops, own });
+            if !is_redirect(head.status) || enough(&head.headers) {
+                return Ok(Answer { status: head.status, headers: head.headers, body, hops, own, url });
             }
             let next = self.target(&url, &head.headers)?;
             if hops.len() >= MOST_REDIRECTS {
@@ -85,6 +90,11 @@ impl Fetcher {
             None => Ok(target),
         }
     }
+}
+
+/// Follows every redirect to its end.
+pub(crate) fn never(_: &HeaderMap) -> bool {
+    false
 }
 
 fn is_redirect(status: StatusCode) -> bool {

@@ -12,7 +12,7 @@ use url::Url;
 
 use super::answer::{Answer, unknown_size};
 use super::client::fetcher;
-use super::fetcher::Fetcher;
+use super::fetcher::{Fetcher, never};
 use super::options::{WebOptions, bad, basic, bearer, flag, refuse_others};
 use super::read_only::WebReader;
 use super::version;
@@ -66,7 +66,7 @@ impl HttpReader {
 
     async fn ask(&self, method: &Method, location: &Path, options: &GetOptions) -> Result<Answer, StoreFailure> {
         let headers = headers(options.range.as_ref(), options.if_match.as_deref());
-        self.fetcher.send(method, url_of(&self.origin, location)?, &headers).await
+        self.fetcher.send(method, url_of(&self.origin, location)?, &headers, never).await
     }
 
     fn version(&self, answer: &Answer, size: u64) -> Option<String> {
@@ -117,7 +117,7 @@ impl WebReader for HttpReader {
 }
 
 /// The headers of a read: which bytes, unchanged by the server, of which version.
-pub(crate) fn headers(range: Option<&GetRange>, version: Option<&str>) -> HeaderMap {
+fn headers(range: Option<&GetRange>, version: Option<&str>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
     if let Some(range) = range.and_then(|range| HeaderValue::from_str(&range.to_string()).ok()) {
@@ -128,7 +128,7 @@ pub(crate) fn headers(range: Option<&GetRange>, version: Option<&str>) -> Header
 }
 
 /// The URL of the object at `location`; its parts are names, and are encoded.
-pub(crate) fn url_of(base: &Url, location: &Path) -> Result<Url, StoreFailure> {
+fn url_of(base: &Url, location: &Path) -> Result<Url, StoreFailure> {
     let mut url = base.clone();
     let invalid = |()| StoreFailure::new(Kind::InvalidArgument, "the URL cannot have a path", false);
     url.path_segments_mut().map_err(invalid)?.pop_if_empty().extend(location.as_ref().split('/'));

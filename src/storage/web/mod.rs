@@ -14,7 +14,11 @@ mod answer;
 mod client;
 mod fetcher;
 mod http_reader;
+mod hugging_face;
+mod hugging_face_file;
+mod hugging_face_pages;
 mod options;
+mod places;
 mod read_only;
 mod redirects;
 mod resolver;
@@ -23,6 +27,7 @@ mod version;
 use std::collections::BTreeMap;
 
 use self::http_reader::HttpReader;
+use self::hugging_face::HuggingFace;
 use self::read_only::ReadOnly;
 use super::location::StorageUrl;
 use super::options::StorageOptions;
@@ -43,4 +48,18 @@ pub(crate) fn http(
     options: &StorageOptions,
 ) -> Result<ReadOnly<HttpReader>> {
     Ok(ReadOnly(HttpReader::new(parsed, url, given, options)?))
+}
+
+/// The store of the repositories of Hugging Face that are of the kind of the root at `url`, whose parts are `parsed`,
+/// with `given` options.
+///
+/// # Errors
+/// As [`http`]; `InvalidArgument` for a root that names no repository.
+pub(crate) fn hugging_face(
+    parsed: &StorageUrl,
+    url: &str,
+    given: &BTreeMap<String, String>,
+    options: &StorageOptions,
+) -> Result<ReadOnly<HuggingFace>> {
+    Ok(ReadOnly(HuggingFace::new(parsed, url, given, options)?))
 }

@@ -1,4 +1,5 @@
 //! Web roots against scripted servers.
 
 mod http;
+mod hub;
 mod server;
