@@ -344,3 +344,44 @@ fn spellings_of_a_host_are_one_root() {
         assert_eq!(storages.resolve(url).unwrap_err().kind(), kind, "{url}");
     }
 }
+
+#[tokio::test]
+async fn a_public_root_is_not_led_to_inner_names() {
+    let inner = Scripted::start(|asked| tagged(Told::ranged(asked, &content()))).await;
+    let port = inner.address.rsplit_once(':').unwrap().1.to_owned();
+    let origin = url::Url::parse("http://data.example.org/").unwrap();
+    let web = super::super::options::WebOptions::default();
+    let fetcher = super::super::client::fetcher(&origin, &web, &[], None, Duration::from_secs(1)).unwrap();
+    let url = url::Url::parse(&format!("http://localhost:{port}/x")).unwrap();
+    let never = super::super::fetcher::never;
+    let failure = fetcher.send(&http::Method::GET, url, &http::HeaderMap::new(), never).await.unwrap_err();
+    assert_eq!((failure.kind, failure.retry), (Kind::PermissionDenied, false), "{failure}");
+    assert!(inner.log().is_empty(), "it was not connected to");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_root_may_have_a_narrower_bound_of_requests() {
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let (now, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let (counting, peak) = (Arc::clone(&now), Arc::clone(&most));
+    let server = Scripted::start(move |asked| {
+        peak.fetch_max(counting.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
+        std::thread::sleep(Duration::from_millis(20));
+        counting.fetch_sub(1, Ordering::SeqCst);
+        tagged(Told::ranged(asked, &content()))
+    })
+    .await;
+    for (bound, expected) in [("1", 1), ("3", 3)] {
+        most.store(0, Ordering::SeqCst);
+        let storages = storages();
+        storages.add(&server.url(), options(&[("requests_in_flight", bound)])).unwrap();
+        let identity = storages.head(&format!("{}/x", server.url())).await.unwrap();
+        let reader = storages.open(identity).await.unwrap();
+        let reads = (0..12).map(|at| reader.read(at..at + 1));
+        for read in futures::future::join_all(reads).await {
+            read.unwrap();
+        }
+        assert!(most.load(Ordering::SeqCst) <= expected, "{bound}");
+    }
+}
