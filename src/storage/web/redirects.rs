@@ -80,7 +80,10 @@ impl Redirects {
             return Some(format!("the store redirects from https to http://{shown}, which is not followed"));
         }
         if !self.hosts.iter().any(|pattern| pattern.fits(target)) {
-            return Some(format!("the store redirects to {shown}, which its option redirects does not name"));
+            let scheme = target.scheme();
+            return Some(format!(
+                "the store redirects to {scheme}://{shown}, which its option redirects does not name"
+            ));
         }
         let inner = "which is an address that the storage root may not reach";
         (!self.addresses.allows_literal(target)).then(|| format!("the store redirects to {shown}, {inner}"))

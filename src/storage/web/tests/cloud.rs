@@ -118,7 +118,8 @@ async fn azure_listings_have_the_etags_of_reads_and_suffixes_become_ranges() {
             let blob = |name: &str| {
                 format!(
                     "<Blob><Name>in/{name}</Name><Properties><Last-Modified>Sun, 06 Nov 1994 08:49:37 GMT\
-                     </Last-Modified><Etag>0x1</Etag><Content-Length>6</Content-Length></Properties></Blob>"
+                     </Last-Modified><Etag>0x1</Etag><Content-Length>6</Content-Length>\
+                     <Content-Type>text/plain</Content-Type></Properties></Blob>"
                 )
             };
             let text = format!(
