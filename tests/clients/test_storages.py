@@ -9,6 +9,7 @@ import pytest
 
 import azurite
 import stack
+from stand_ins import StandIn, Web
 from storages import MAKERS, SECRET
 from wire import Client
 
@@ -240,6 +241,23 @@ class TestWeb:
                 world.client.get({"url": url_of(place, path), "node": "obs"})
             assert "sesame" not in str(caught.value)
         assert other.requests() == 0
+
+
+class TestCommandLine:
+    """`sliceflight register` adds the root of a URL that lies in none."""
+
+    def test_web_server(self, tmp_path):
+        server = StandIn(Web, FILES, tags="modified", ranges=False)
+        try:
+            words = ["--registry", tmp_path / "web.db"]
+            urls = [f"{server.url}/pbmc68k.h5ad", f"{server.url}/variants_v3.zarr"]
+            stack.command(["register", *urls, *words], stack.bare_environment())
+            found = stack.command(["get", "pbmc68k.h5ad", "obs", *words], stack.bare_environment())
+            assert "GCAGGGCTGGATTC-1" in found.stdout
+            found = stack.command(["get", "variants_v3.zarr", "obs", *words], stack.bare_environment())
+            assert "AAAGCCTGGCTAAC-1" in found.stdout
+        finally:
+            server.stop()
 
 
 class TestLocal:
