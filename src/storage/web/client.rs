@@ -21,7 +21,8 @@ const IDLE: Duration = Duration::from_secs(60);
 /// What sends the requests of the root whose origin is `origin`; `own_hosts` are redirect targets beside the options'.
 ///
 /// # Errors
-/// `PermissionDenied` when the root lies at an address that is never read, `InvalidArgument` for a bad option.
+/// `PermissionDenied` when the root lies at an address that is never read, `InvalidArgument` for a bad option,
+/// `Unavailable` without certificates to trust.
 pub(crate) fn fetcher(
     origin: &Url,
     options: &WebOptions,
@@ -54,7 +55,7 @@ pub(crate) fn fetcher(
     let client = builder
         .dns_resolver(Arc::new(GuardedResolver(Arc::clone(&addresses))))
         .build()
-        .map_err(|_| Error::internal("an HTTP client could not be made"))?;
+        .map_err(|_| Error::unavailable("no HTTP client could be made: check that CA certificates are installed"))?;
     let own_hosts = own_hosts.iter().filter_map(|host| HostPattern::parse(host));
     let hosts = own_hosts.chain(options.redirects.iter().cloned()).collect();
     Ok(Fetcher {
