@@ -54,7 +54,7 @@ pub(crate) fn http(
 /// with `given` options.
 ///
 /// # Errors
-/// As [`http`]; `InvalidArgument` for a root that names no repository.
+/// As [`http()`]; `InvalidArgument` for a root that names no repository.
 pub(crate) fn hugging_face(
     parsed: &StorageUrl,
     url: &str,
