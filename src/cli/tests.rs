@@ -82,6 +82,12 @@ fn storage_roots() {
         ("s3://bucket/a/b.h5ad", "s3://bucket"),
         ("file:///data/a/b.h5ad", "file:///data/a"),
         ("file:///data/a/store.zarr/", "file:///data/a"),
+        ("https://host:81/a/b/file.h5ad", "https://host:81/a/b"),
+        ("hf://datasets/o/r/a/b.parquet", "hf://datasets/o/r"),
+        ("hf://datasets/o/r@v1/a/b@2x.parquet", "hf://datasets/o/r@v1"),
+        ("hf://datasets/o/r/a/b.parquet@v1", "hf://datasets/o/r@v1"),
+        ("hf://o/r/a/b.h5", "hf://o/r"),
+        ("abfss://c@account.dfs.core.windows.net/a/b", "abfss://c@account.dfs.core.windows.net"),
     ] {
         let found = storage_root(&absolute_url(url).unwrap()).unwrap();
         assert_eq!(found.trim_end_matches('/'), root);

@@ -49,7 +49,9 @@ fn storage(path: &str, value: Value, errors: &mut Vec<String>) -> Storage {
                 for (option, value) in options {
                     match option_text(value) {
                         Some(text) => drop(storage.options.insert(option, text)),
-                        None => errors.push(format!("{path}.options.{option}: expected a text, a number or a boolean")),
+                        None => errors.push(format!(
+                            "{path}.options.{option}: expected a text, a number, a boolean or a list of texts"
+                        )),
                     }
                 }
             }
@@ -68,6 +70,12 @@ fn option_text(value: Value) -> Option<String> {
         Value::String(text) => Some(text),
         Value::Integer(number) => Some(number.to_string()),
         Value::Boolean(flag) => Some(flag.to_string()),
+        // Options that are lists are hosts; none holds a comma.
+        Value::Array(values) => {
+            let texts: Option<Vec<_>> =
+                values.iter().map(|value| value.as_str().filter(|text| !text.contains(','))).collect();
+            texts.map(|texts| texts.join(","))
+        }
         _ => None,
     }
 }

@@ -30,7 +30,9 @@ fn the_example_file_documents_every_key_and_equals_the_defaults() {
     // The commented storage is an example that parses.
     let storage: String =
         EXAMPLE.lines().skip_while(|line| *line != "# [[storage]]").map(|line| line[2..].to_owned() + "\n").collect();
-    assert_eq!(load(&storage, &[], &[]).unwrap().storages[0].root, "s3://my-bucket/data");
+    let storages = load(&storage, &[], &[]).unwrap().storages;
+    assert_eq!((storages.len(), storages[0].root.as_str()), (3, "s3://my-bucket/data"));
+    assert_eq!(storages[2].options["redirects"], "cdn.example.org");
 }
 
 #[test]

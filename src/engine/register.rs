@@ -56,11 +56,7 @@ impl Engine {
     /// As [`Engine::register`].
     pub(super) async fn look(&self, url: &str) -> Result<Artifact> {
         self.learn_storage_of(url).await?;
-        let location = self.storages.resolve(url).map_err(|error| match error.kind() {
-            // No root can be of a scheme that is not supported: the URL lies outside them all.
-            Kind::Unimplemented => Error::permission_denied(format!("outside all storage roots: {error}")),
-            _ => error,
-        })?;
+        let location = self.storages.resolve(url)?;
         let mut found = match self.storages.head(&location.url).await {
             Ok(identity) => self.file(identity).await?,
             // Without the right to list, a store refuses what does not exist.

@@ -112,6 +112,9 @@ pub fn find_error(error: &(dyn StdError + 'static), url: &str) -> Option<Error> 
 /// What a failed request means, and whether to repeat it, from the kind of error and what was seen of
 /// the HTTP exchange.
 pub(crate) fn classify(error: &StoreError, outcome: Option<Outcome>) -> StoreFailure {
+    if let Some(failure) = find::<StoreFailure>(error) {
+        return failure.clone();
+    }
     match error {
         StoreError::NotFound { .. } => of_status(404),
         StoreError::Precondition { .. } => of_status(412),
@@ -133,7 +136,7 @@ pub(crate) fn classify(error: &StoreError, outcome: Option<Outcome>) -> StoreFai
 }
 
 /// A failure told by the status of the answer.
-fn of_status(status: u16) -> StoreFailure {
+pub(crate) fn of_status(status: u16) -> StoreFailure {
     let said = format!("the store answered with status {status}");
     match status {
         401 | 403 => StoreFailure::new(Kind::PermissionDenied, "the store refuses access", false),
@@ -152,7 +155,7 @@ fn of_status(status: u16) -> StoreFailure {
 }
 
 /// A failure without an answer.
-fn of_transport(kind: HttpErrorKind) -> StoreFailure {
+pub(crate) fn of_transport(kind: HttpErrorKind) -> StoreFailure {
     let (reason, retry) = match kind {
         HttpErrorKind::Connect => ("no connection to the store", true),
         HttpErrorKind::Request => ("the connection closed before the answer", true),

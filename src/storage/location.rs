@@ -1,39 +1,39 @@
 //! URLs as storage understands them: parsed without guessing, refused where two readings are possible.
 //!
-//! `s3://bucket/key` names the key literally, as the tools of S3 do; `file:///path` is
-//! percent-decoded. Relative parts, empty parts, backslashes, control characters and their
-//! percent-encoded forms (once or several times) are refused in both; so is `?`, which would begin a
-//! query.
+//! `s3://bucket/key`, `gs://`, `az://` and `hf://` name keys literally, as the tools of these stores do; `file:///path`
+//! and `http(s)://host/path` are percent-decoded. Relative parts, empty parts, backslashes, control characters and
+//! their percent-encoded forms (once or several times) are refused in all of them; so is `?`, which would begin a
+//! query, and in encoded ones `#`.
 
 use std::path::Component;
 
 use object_store::path::Path;
 use url::Url;
 
+use super::repository::{RepositoryKind, normal_parts, written};
+use super::scheme::Scheme;
 use crate::error::{Error, Result};
 
 /// Longest URL that is looked at, in bytes.
 const URL_BYTES: usize = 4096;
 
-/// Schemes that are known and not read yet.
-const LATER: [&str; 10] = ["gs", "gcs", "az", "adl", "abfs", "abfss", "azure", "http", "https", "hf"];
-
 /// A URL in parts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct StorageUrl {
-    /// The bucket of an `s3://` URL; none for `file://`.
-    pub(crate) bucket: Option<String>,
+    /// Which kind of store.
+    pub(crate) scheme: Scheme,
+    /// Its bucket, container or host; the kind of repository; nothing for `file://`.
+    pub(crate) authority: String,
     /// Parts of the key or path, decoded.
     pub(crate) components: Vec<String>,
 }
 
 impl StorageUrl {
-    /// The parts of a `file://` or `s3://` URL.
+    /// The parts of a URL.
     ///
     /// # Errors
-    /// `Unimplemented` for stores that are not read yet, `InvalidArgument` for what is malformed,
-    /// `PermissionDenied` for parts that could leave a root. Messages hold no user name, password or
-    /// query.
+    /// `InvalidArgument` for what is malformed or of an unknown scheme, `PermissionDenied` for parts that could leave
+    /// a root. Messages hold no user name, password or query.
     pub(crate) fn parse(url: &str) -> Result<Self> {
         if url.len() > URL_BYTES {
             return Err(Error::invalid(format!("a URL of {} bytes exceeds the limit of {URL_BYTES}", url.len())));
@@ -41,50 +41,59 @@ impl StorageUrl {
         let Some((scheme, rest)) = url.split_once("://") else {
             return Err(Error::invalid(format!("expected a URL such as s3://bucket/key, found {}", redact(url))));
         };
-        let scheme = scheme.to_ascii_lowercase();
-        if LATER.contains(&scheme.as_str()) {
-            return Err(Error::unimplemented(format!(
-                "storage scheme {scheme} is not supported; supported are file and s3"
-            )));
-        }
         if rest.contains('?') {
             let message = format!("URL {} holds a query, which is not supported", redact(url));
             return Err(Error::invalid(message));
         }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
-        let bucket = match scheme.as_str() {
-            "s3" => Some(check_bucket(authority, url)?),
-            "file" if authority.is_empty() || authority == "localhost" => None,
-            "file" => return Err(Error::invalid(format!("expected file:///path, found {}", redact(url)))),
-            _ => return Err(Error::invalid(format!("unknown storage scheme {scheme:?}; supported are file and s3"))),
+        let (scheme, authority) = Scheme::parse(&scheme.to_ascii_lowercase(), authority, url)?;
+        if matches!(scheme, Scheme::Http | Scheme::Https) && path.contains('#') {
+            return Err(Error::invalid(format!("URL {} holds a fragment, which is not supported", redact(url))));
+        }
+        let whole = if scheme == Scheme::HuggingFace && RepositoryKind::of(&authority) == RepositoryKind::Model {
+            rest
+        } else {
+            path
         };
-        let path = path.strip_suffix('/').unwrap_or(path);
+        let path = whole.strip_suffix('/').unwrap_or(whole);
         let mut components = Vec::new();
         for component in path.split('/').filter(|_| !path.is_empty()) {
             check_component(component, url)?;
-            let decoded = if bucket.is_some() { component.to_owned() } else { decode(component, url)? };
+            let decoded = if scheme.is_encoded() { decode(component, url)? } else { component.to_owned() };
             components.push(decoded);
         }
-        Ok(Self { bucket, components })
+        if scheme == Scheme::HuggingFace {
+            let authority = RepositoryKind::of(&authority).authority().to_owned();
+            return Ok(Self { scheme, authority, components: normal_parts(components, url)? });
+        }
+        Ok(Self { scheme, authority, components })
     }
 
     /// The one spelling of this URL; no slash at the end, except of the file system's root.
     pub(crate) fn to_url(&self) -> Result<String> {
-        match &self.bucket {
-            Some(bucket) if self.components.is_empty() => Ok(format!("s3://{bucket}")),
-            Some(bucket) => Ok(format!("s3://{bucket}/{}", self.components.join("/"))),
-            None => {
-                let failed = |_| Error::internal("a file URL could not be built");
-                let mut url = Url::parse("file:///").map_err(|error| failed(error.to_string()))?;
+        let (name, authority) = (self.scheme.name(), &self.authority);
+        let path = match self.scheme {
+            Scheme::HuggingFace => written(&self.components),
+            scheme if !scheme.is_encoded() => self.components.join("/"),
+            _ => {
+                let failed = |_| Error::internal("a URL could not be built");
+                let base = if self.scheme == Scheme::File { "file:///" } else { "http://host/" };
+                let mut url = Url::parse(base).map_err(|error| failed(error.to_string()))?;
                 url.path_segments_mut().map_err(|()| failed(String::new()))?.clear().extend(&self.components);
-                Ok(url.to_string())
+                url.path().trim_start_matches('/').to_owned()
             }
-        }
+        };
+        Ok(match (authority.as_str(), path.as_str()) {
+            ("", path) if self.scheme == Scheme::File => format!("file:///{path}"),
+            ("", path) => format!("{name}://{path}"),
+            (authority, "") => format!("{name}://{authority}"),
+            (authority, path) => format!("{name}://{authority}/{path}"),
+        })
     }
 
     /// The parts below `root`, compared whole part by whole part.
     pub(crate) fn below(&self, root: &Self) -> Option<&[String]> {
-        if self.bucket != root.bucket {
+        if (self.scheme, &self.authority) != (root.scheme, &root.authority) {
             return None;
         }
         self.components.strip_prefix(root.components.as_slice())
@@ -118,7 +127,7 @@ pub fn absolute_url(text: &str) -> Result<String> {
         let name = name.to_str().ok_or_else(|| Error::invalid(format!("path {text:?} is not Unicode")))?;
         components.push(name.to_owned());
     }
-    let url = StorageUrl { bucket: None, components }.to_url()?;
+    let url = StorageUrl { scheme: Scheme::File, authority: String::new(), components }.to_url()?;
     StorageUrl::parse(&url)?.to_url()
 }
 
@@ -200,23 +209,17 @@ pub(crate) fn redact(url: &str) -> String {
         Some((scheme, rest)) => {
             let (authority, path) =
                 rest.split_once('/').map_or((rest, None), |(authority, path)| (authority, Some(path)));
-            let authority = authority.rsplit_once('@').map_or(authority.to_owned(), |(_, host)| format!("***@{host}"));
+            // Before the @ of these stands a container or the name of a repository.
+            let is_name = |user: &str| matches!(scheme, "abfs" | "abfss" | "hf") && !user.contains(':');
+            let authority = match authority.rsplit_once('@') {
+                Some((user, host)) if !is_name(user) => format!("***@{host}"),
+                _ => authority.to_owned(),
+            };
             path.map_or(format!("{scheme}://{authority}"), |path| format!("{scheme}://{authority}/{path}"))
         }
         None => url.to_owned(),
     };
     shown.chars().take(URL_BYTES).flat_map(char::escape_debug).collect()
-}
-
-fn check_bucket(bucket: &str, url: &str) -> Result<String> {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_');
-    if bucket.is_empty() || bucket.len() > 255 || !bucket.bytes().all(allowed) || bucket.starts_with('.') {
-        return Err(Error::invalid(format!(
-            "expected s3://bucket/key with a valid bucket name, found {}",
-            redact(url)
-        )));
-    }
-    Ok(bucket.to_owned())
 }
 
 fn decode(component: &str, url: &str) -> Result<String> {

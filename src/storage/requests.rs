@@ -38,7 +38,16 @@ pub(crate) struct Requests {
     /// How fast this store answers.
     pub(crate) pace: Arc<PaceMeter>,
     pub(crate) permits: Arc<Semaphore>,
+    /// The bound of this store alone, where it has one.
+    pub(crate) own_permits: Option<Arc<Semaphore>>,
     pub(crate) options: Arc<StorageOptions>,
+}
+
+/// The right to have one request in flight.
+#[derive(Debug)]
+pub(crate) struct Permit {
+    _own: Option<OwnedSemaphorePermit>,
+    _common: OwnedSemaphorePermit,
 }
 
 /// What a listing asks for.
@@ -211,9 +220,14 @@ impl Requests {
         self.meter.count_retry();
     }
 
-    async fn permit(&self, location: &Path) -> StoreResult<OwnedSemaphorePermit> {
-        Arc::clone(&self.permits).acquire_owned().await.map_err(|_| {
-            StoreFailure::new(Kind::Unavailable, "the server is stopping", false).into_store_error(location)
-        })
+    async fn permit(&self, location: &Path) -> StoreResult<Permit> {
+        let stopping =
+            |_| StoreFailure::new(Kind::Unavailable, "the server is stopping", false).into_store_error(location);
+        // First that of this store: who waits for a narrow store keeps nobody from the others.
+        let own = match &self.own_permits {
+            Some(permits) => Some(Arc::clone(permits).acquire_owned().await.map_err(stopping)?),
+            None => None,
+        };
+        Ok(Permit { _own: own, _common: Arc::clone(&self.permits).acquire_owned().await.map_err(stopping)? })
     }
 }

@@ -9,12 +9,11 @@ use futures::StreamExt;
 use futures::stream::BoxStream;
 use object_store::path::Path;
 use object_store::{GetOptions, GetRange, GetResultPayload, ObjectMeta, Result as StoreResult};
-use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::timeout;
 
 use super::failure::StoreFailure;
 use super::pace::BodyWatch;
-use super::requests::Requests;
+use super::requests::{Permit, Requests};
 use super::retry::Attempts;
 use crate::error::Kind;
 
@@ -32,7 +31,7 @@ pub(crate) struct ResumedBody {
     /// How fast it comes; none once it was broken off.
     watch: Option<BodyWatch>,
     /// Freed when the body has ended or is dropped.
-    _permit: OwnedSemaphorePermit,
+    _permit: Permit,
 }
 
 impl ResumedBody {
@@ -42,7 +41,7 @@ impl ResumedBody {
         rest: Range<u64>,
         options: &GetOptions,
         attempts: Attempts,
-        permit: OwnedSemaphorePermit,
+        permit: Permit,
     ) -> Self {
         let watch = Some(requests.pace.body(rest.end.saturating_sub(rest.start)));
         Self {

@@ -3,16 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use object_store::ClientConfigKey;
 use object_store::aws::{AmazonS3, AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::{ClientConfigKey, RetryConfig};
 
+use super::cloud::{self, CloudRoot, WHOLE_REQUEST};
 use super::options::StorageOptions;
-use super::watch::WatchingConnector;
-use crate::error::{Error, Result};
-
-/// Bound of a whole request in the HTTP client. Our own timeouts (head of the answer, stalled body)
-/// strike long before; a long body that keeps coming may take its time.
-const WHOLE_REQUEST: Duration = Duration::from_secs(3600);
+use crate::error::Result;
 
 /// Names of the options that a root may have.
 const OPTIONS: [&str; 9] = [
@@ -32,9 +28,10 @@ const OPTIONS: [&str; 9] = [
 /// # Errors
 /// `InvalidArgument` naming an option that is unknown or has a bad value; values are not shown.
 pub(crate) fn client(bucket: &str, given: &BTreeMap<String, String>, options: &StorageOptions) -> Result<AmazonS3> {
+    let root = CloudRoot { url: format!("s3://{bucket}"), options: &OPTIONS };
     let mut builder = AmazonS3Builder::from_env();
     for (name, value) in given {
-        builder = with_option(builder, bucket, name, value)?;
+        builder = with_option(builder, &root, name, value)?;
     }
     let endpoint = [AmazonS3ConfigKey::S3Endpoint, AmazonS3ConfigKey::Endpoint]
         .into_iter()
@@ -42,50 +39,30 @@ pub(crate) fn client(bucket: &str, given: &BTreeMap<String, String>, options: &S
     if endpoint.is_some_and(|endpoint| endpoint.to_ascii_lowercase().starts_with("http://")) {
         builder = builder.with_allow_http(true);
     }
-    let seconds = |duration: Duration| format!("{}ms", duration.as_millis().max(1));
-    // The client never repeats: `requests` does, and counts every attempt.
-    let no_retry = RetryConfig { max_retries: 0, retry_timeout: options.retry.total_time, ..RetryConfig::default() };
-    builder
+    let milliseconds = |duration: Duration| format!("{}ms", duration.as_millis().max(1));
+    let made = builder
         .with_bucket_name(bucket)
-        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), seconds(options.connect_timeout))
-        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), seconds(WHOLE_REQUEST))
-        .with_retry(no_retry)
-        .with_http_connector(WatchingConnector)
-        .build()
-        .map_err(|_| {
-            Error::invalid(format!("no S3 client for s3://{bucket}: check its endpoint, region and credential options"))
-        })
+        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::ConnectTimeout), milliseconds(options.connect_timeout))
+        .with_config(AmazonS3ConfigKey::Client(ClientConfigKey::Timeout), milliseconds(WHOLE_REQUEST))
+        .with_retry(cloud::no_retry(options))
+        .with_http_connector(cloud::connector(options))
+        .build();
+    made.map_err(|_| root.no_client())
 }
 
-fn with_option(builder: AmazonS3Builder, bucket: &str, name: &str, value: &str) -> Result<AmazonS3Builder> {
-    let flag = || match value {
-        "true" => Ok(true),
-        "false" => Ok(false),
-        _ => Err(Error::invalid(format!("storage option {name} of s3://{bucket} must be true or false"))),
-    };
+fn with_option(builder: AmazonS3Builder, root: &CloudRoot<'_>, name: &str, value: &str) -> Result<AmazonS3Builder> {
     // object_store and the environment know the same options with this prefix.
     Ok(match name.strip_prefix("aws_").unwrap_or(name) {
         "access_key_id" => builder.with_access_key_id(value),
-        "allow_http" => builder.with_allow_http(flag()?),
-        "anonymous" | "skip_signature" => builder.with_skip_signature(flag()?),
+        "allow_http" => builder.with_allow_http(root.flag(name, value)?),
+        "anonymous" | "skip_signature" => builder.with_skip_signature(root.flag(name, value)?),
         "endpoint" => builder
-            .with_config(AmazonS3ConfigKey::S3Endpoint, checked_endpoint(bucket, value)?)
+            .with_config(AmazonS3ConfigKey::S3Endpoint, root.endpoint(name, value)?)
             .with_config(AmazonS3ConfigKey::Endpoint, value),
         "region" => builder.with_region(value),
         "secret_access_key" => builder.with_secret_access_key(value),
         "session_token" => builder.with_token(value),
-        "virtual_hosted_style" => builder.with_virtual_hosted_style_request(flag()?),
-        _ => {
-            let known = OPTIONS.join(", ");
-            return Err(Error::invalid(format!("unknown storage option {name:?} of s3://{bucket}; known are {known}")));
-        }
+        "virtual_hosted_style" => builder.with_virtual_hosted_style_request(root.flag(name, value)?),
+        _ => return Err(root.unknown(name)),
     })
-}
-
-/// An endpoint is shown in logs: it may not hold a password.
-fn checked_endpoint<'a>(bucket: &str, endpoint: &'a str) -> Result<&'a str> {
-    let refuse = || Error::invalid(format!("storage option endpoint of s3://{bucket} must be http(s)://host[:port]"));
-    let url = url::Url::parse(endpoint).map_err(|_| refuse())?;
-    let plain = url.username().is_empty() && url.password().is_none() && url.query().is_none();
-    if plain && matches!(url.scheme(), "http" | "https") && url.host().is_some() { Ok(endpoint) } else { Err(refuse()) }
 }

@@ -5,16 +5,16 @@ use std::fmt;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use futures::TryStreamExt;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use tokio::sync::Semaphore;
 
 use super::block_cache::BlockCache;
+use super::connect::{Connected, connect, given_endpoint};
 use super::disk_cache::{DiskCache, DiskCounts};
 use super::failure::error_of;
 use super::folder::Folder;
-use super::local_guard::LocalGuard;
+use super::kind::StorageKind;
 use super::location::{StorageUrl, absolute_url, join_url, joined, redact};
 use super::meter::Meter;
 use super::metered_store::MeteredStore;
@@ -24,7 +24,7 @@ use super::pinned_folder::PinnedFolder;
 use super::pinned_object::PinnedObject;
 use super::reader::{FolderReader, ObjectIdentity, RangeReader};
 use super::requests::Requests;
-use super::s3;
+use super::root_options::RootOptions;
 use super::unlisted_folder::{self, UnlistedFolder};
 use super::zip::ZipFolder;
 use crate::error::{Error, Result};
@@ -44,7 +44,7 @@ pub struct Storages {
 #[derive(Default)]
 struct Roots {
     list: Vec<Root>,
-    /// Clients by bucket (or local root) and options.
+    /// Clients by bucket, container or host (or local root) and options.
     clients: HashMap<(String, BTreeMap<String, String>), Arc<MeteredStore>>,
 }
 
@@ -63,25 +63,6 @@ pub struct StorageRoot {
     pub url: String,
     /// What it is.
     pub kind: StorageKind,
-}
-
-/// Kinds of storage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum StorageKind {
-    /// A folder of this machine.
-    Local,
-    /// A bucket of S3 or of a store that speaks its protocol, or a prefix in it.
-    S3,
-}
-
-impl StorageKind {
-    /// The name under which the registry keeps the kind.
-    pub fn name(self) -> &'static str {
-        match self {
-            Self::Local => "local",
-            Self::S3 => "s3",
-        }
-    }
 }
 
 /// Where an object or a folder of objects lies.
@@ -150,19 +131,22 @@ impl Storages {
         self.disk.as_ref().filter(|_| kind != StorageKind::Local).map(Arc::clone)
     }
 
-    /// Allows everything below `root_url`: `s3://bucket[/prefix]`, `file:///folder` or a local path.
+    /// Allows everything below `root_url`: `s3://bucket[/prefix]` (with `?endpoint_url=…`, as LaminDB writes it, that
+    /// is the option `endpoint`), `gs://`, `az://`, `abfss://`, `http(s)://`, `hf://`, `file:///folder` or a local path.
     /// A root that is there already gets the new options.
     ///
     /// # Errors
     /// `NotFound` for a local folder that does not exist, `InvalidArgument` for a malformed URL or
-    /// option (named), `Unimplemented` for stores that are not supported.
-    pub fn add(&self, root_url: &str, mut options: BTreeMap<String, String>) -> Result<StorageRoot> {
-        let url = absolute_url(root_url)?;
+    /// option (named), `PermissionDenied` for a host that may never be a root.
+    pub fn add(&self, root_url: &str, options: BTreeMap<String, String>) -> Result<StorageRoot> {
+        let (root_url, mut options) = given_endpoint(root_url, options)?;
+        let url = absolute_url(&root_url)?;
         let refused_is_missing = unlisted_folder::refused_is_missing(&mut options, &url)?;
         let parsed = StorageUrl::parse(&url)?;
-        let kind = if parsed.bucket.is_some() { StorageKind::S3 } else { StorageKind::Local };
+        let kind = StorageKind::of(parsed.scheme);
         let mut roots = self.roots.write().unwrap_or_else(PoisonError::into_inner);
-        let client = (parsed.bucket.clone().unwrap_or_else(|| url.clone()), options);
+        let shared = format!("{}://{}", parsed.scheme.name(), parsed.authority);
+        let client = (if kind == StorageKind::Local { url.clone() } else { shared }, options);
         let store = match roots.clients.get(&client) {
             Some(store) => Arc::clone(store),
             None => {
@@ -237,7 +221,7 @@ impl Storages {
         };
         let below = match root.public.kind {
             StorageKind::Local => parsed.below(&root.parsed).unwrap_or_default(),
-            StorageKind::S3 => parsed.components.as_slice(),
+            _ => parsed.components.as_slice(),
         };
         Ok(Location {
             root: root.public.url.clone(),
@@ -274,7 +258,9 @@ impl Storages {
         }
         let object = store.head(&path).await.map_err(|error| error_of(error, &url))?;
         let Some(etag) = object.e_tag else {
-            return Err(Error::unimplemented(format!("object {url} has no ETag: it cannot be pinned to a version")));
+            return Err(Error::unimplemented(format!(
+                "object {url} has neither an ETag nor a time of modification: it cannot be pinned to a version"
+            )));
         };
         Ok(ObjectIdentity { url, etag, version: object.version, size: object.size })
     }
@@ -383,36 +369,19 @@ impl Storages {
         Ok(Arc::new(ZipFolder::open(reader, indexes, markers).await?))
     }
 
-    fn connect(&self, parsed: &StorageUrl, url: &str, options: &BTreeMap<String, String>) -> Result<MeteredStore> {
-        let requests = match &parsed.bucket {
-            Some(bucket) => {
-                let client = Arc::new(s3::client(bucket, options, &self.options)?);
-                let store = Arc::clone(&client) as Arc<dyn ObjectStore>;
-                Requests { pages: Some(client), ..self.requests(store) }
-            }
-            None => {
-                if let Some(name) = options.keys().next() {
-                    return Err(Error::invalid(format!(
-                        "unknown storage option {name:?} of {url}; local roots have none"
-                    )));
-                }
-                let (store, folder) = local(&parsed.to_folder(), url)?;
-                Requests { guard: Some(LocalGuard::new(folder)), ..self.requests(Arc::new(store)) }
-            }
-        };
-        Ok(MeteredStore::new(requests))
-    }
-
-    fn requests(&self, store: Arc<dyn ObjectStore>) -> Requests {
-        Requests {
+    fn connect(&self, parsed: &StorageUrl, url: &str, given: &BTreeMap<String, String>) -> Result<MeteredStore> {
+        let RootOptions { options, requests_in_flight, store } = RootOptions::of(given, url, &self.options)?;
+        let Connected { store, pages, guard } = connect(parsed, url, &store, &options)?;
+        Ok(MeteredStore::new(Requests {
             store,
-            pages: None,
-            guard: None,
+            pages,
+            guard,
             meter: Arc::clone(&self.meter),
             pace: Arc::new(PaceMeter::default()),
             permits: Arc::clone(&self.permits),
-            options: Arc::clone(&self.options),
-        }
+            own_permits: requests_in_flight.map(|most| Arc::new(Semaphore::new(most))),
+            options: Arc::new(options),
+        }))
     }
 }
 
@@ -440,15 +409,4 @@ pub(crate) async fn list_below(
     }
     files.sort_by(|left, right| left.path.cmp(&right.path));
     Ok(files)
-}
-
-/// The store of a local folder, and the folder without symlinks.
-fn local(folder: &std::path::Path, url: &str) -> Result<(LocalFileSystem, std::path::PathBuf)> {
-    let real = folder.canonicalize().map_err(|_| Error::not_found(format!("storage root {url} does not exist")))?;
-    if !real.is_dir() {
-        return Err(Error::invalid(format!("storage root {url} is not a folder")));
-    }
-    let store = LocalFileSystem::new_with_prefix(&real)
-        .map_err(|_| Error::unavailable(format!("storage root {url} cannot be read")))?;
-    Ok((store, real))
 }

@@ -132,10 +132,14 @@ pub(crate) fn check_description(description: Option<&str>) -> Result<()> {
 
 /// Refuses URLs that hold a user name, a password or a query: those are secrets.
 pub(crate) fn check_url(url: &str) -> Result<()> {
-    let authority = url.split_once("://").map(|(_, rest)| rest.split('/').next().unwrap_or_default());
-    match authority {
+    let parts = url.split_once("://").map(|(scheme, rest)| (scheme, rest.split('/').next().unwrap_or_default()));
+    // What stands before the @ of an abfss URL is a container.
+    let is_container = |scheme: &str, authority: &str| scheme == "abfss" && !authority.contains(':');
+    match parts {
         None => Err(Error::invalid("expected a URL such as s3://bucket/key")),
-        Some(authority) if authority.contains('@') || url.contains('?') => {
+        Some((scheme, authority))
+            if url.contains('?') || (authority.contains('@') && !is_container(scheme, authority)) =>
+        {
             Err(Error::invalid("a URL in the registry holds no user name, password or query"))
         }
         Some(_) => Ok(()),

@@ -12,7 +12,7 @@ use crate::error::{Error, Result};
 pub struct RegisteredStorage {
     /// Root URL without secrets.
     pub url: String,
-    /// What it is: `local`, `s3`.
+    /// What it is: `local`, `s3`, `gcs`, `azure`, `http`, `hugging_face`.
     pub kind: String,
     /// Name of its options in the configuration.
     pub options_name: Option<String>,

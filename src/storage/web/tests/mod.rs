@@ -1,0 +1,6 @@
+//! Web roots against scripted servers.
+
+mod cloud;
+mod http;
+mod hub;
+mod server;
