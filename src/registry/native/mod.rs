@@ -7,17 +7,23 @@
 mod artifact;
 mod collection;
 mod connections;
+mod describe;
 mod failure;
 mod find;
 mod index;
+mod known;
 mod label;
 mod list;
+mod lookup;
+mod members;
 mod migration;
 mod near;
+mod query;
 mod register;
 mod remove;
 mod search;
 mod storage;
+mod trash;
 mod uid;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +35,7 @@ use crate::error::{Error, Result};
 use connections::Connections;
 
 pub use collection::NewCollection;
+pub use known::ObjectVersion;
 pub use register::{NewArtifact, Registered};
 pub use storage::RegisteredStorage;
 
