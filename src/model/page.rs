@@ -60,6 +60,23 @@ impl From<Collection> for CollectionEntry {
     }
 }
 
+/// A member of a collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// uid of the collection.
+    pub collection_uid: String,
+    /// Key of the collection.
+    pub collection_key: String,
+    /// Its place in the collection, from 0.
+    pub position: u64,
+    /// uid of the artifact.
+    pub artifact_uid: String,
+    /// Key of the artifact.
+    pub artifact_key: String,
+    /// Version of the artifact.
+    pub version: u32,
+}
+
 /// Some entries in order, and how to get those after them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
@@ -102,6 +119,13 @@ pub enum Position {
     Collection(Option<String>),
     /// After the label of this name.
     Label(String),
+    /// After this member of a collection.
+    Member {
+        /// Key of the collection.
+        collection: String,
+        /// Its place in it.
+        position: u64,
+    },
 }
 
 /// A place in what all registries list.

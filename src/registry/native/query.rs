@@ -40,6 +40,9 @@ impl Query {
         after: Option<&Position>,
     ) -> Result<Option<Self>> {
         let Some(named) = named(transaction, criteria)? else { return Ok(None) };
+        if criteria.search.as_deref().is_some_and(|words| super::search::quoted(words).is_empty()) {
+            return Ok(None);
+        }
         let mut query = Self { order: "a.key, a.uid DESC", ..Self::default() };
         let labels = query.drive(transaction, criteria, &named)?;
         query.keys(criteria, after)?;

@@ -5,9 +5,6 @@ use rusqlite::Transaction;
 use super::failure;
 use crate::error::Result;
 
-/// Most words of a search; more are left out.
-const WORDS: usize = 32;
-
 /// Makes the search words of an artifact those of its row.
 pub(crate) fn update(transaction: &Transaction<'_>, id: i64) -> Result<()> {
     remove(transaction, id)?;
@@ -27,7 +24,7 @@ pub(crate) fn remove(transaction: &Transaction<'_>, id: i64) -> Result<()> {
 
 /// The words as quoted prefixes: nothing in them is syntax of the search engine.
 pub(crate) fn quoted(words: &str) -> String {
-    let words = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).take(WORDS);
+    let words = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
     let quoted: Vec<String> =
         words.map(|word| format!("\"{}\"*", word.replace('\0', "").replace('"', "\"\""))).collect();
     quoted.join(" ")
