@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import threading
 
+import pyarrow
 import pyarrow.flight as flight
 import pytest
 
@@ -62,12 +63,11 @@ def pages(client, name, **body):
 
 
 def refused(call, *words):
-    with pytest.raises(flight.FlightError) as caught:
+    """The call fails, and its message holds all words."""
+    with pytest.raises((pyarrow.ArrowException, flight.FlightError)) as caught:
         call()
-    assert "InvalidArgument" in type(caught.value).__name__ or isinstance(caught.value, flight.FlightError)
     for word in words:
         assert word in str(caught.value)
-    return str(caught.value)
 
 
 ALL = ["lndb-storage/pbmc68k.h5ad", *(f"p{n % 3}/file{n}{('.txt', '.csv')[n % 2]}" for n in (0, 3, 1, 4, 2, 5))]

@@ -44,7 +44,6 @@ mod tests;
 
 /// Runs SQL on the file of a registry, for tests of what lies above.
 #[cfg(test)]
-#[expect(clippy::unwrap_used, reason = "a test that cannot be set up fails")]
 pub(crate) fn execute(path: &Path, sql: &str) {
     Connection::open(path).unwrap().execute_batch(sql).unwrap();
 }

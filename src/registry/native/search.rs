@@ -1,9 +1,18 @@
 //! The words by which artifacts are found: those of key, description and labels.
 
-use rusqlite::Transaction;
+use rusqlite::{Transaction, params};
 
 use super::failure;
 use crate::error::Result;
+
+/// How many artifacts have the words, counted up to `most`.
+pub(crate) fn count(transaction: &Transaction<'_>, quoted: &str, most: u64) -> Result<u64> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM artifact_search WHERE artifact_search MATCH ?1 LIMIT ?2)";
+    let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
+    let most = failure::signed(most, "number of artifacts")?;
+    let count = statement.query_row(params![quoted, most], |row| row.get(0)).map_err(failure::of)?;
+    failure::unsigned(count, "number of artifacts")
+}
 
 /// Makes the search words of an artifact those of its row.
 pub(crate) fn update(transaction: &Transaction<'_>, id: i64) -> Result<()> {

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use super::{NativeRegistry, labels, new};
 use crate::model::criteria::Criteria;
+use crate::model::page::Entry;
 use crate::registry::native::query::Query;
 use crate::registry::native::{NewArtifact, artifact};
 
@@ -86,6 +87,7 @@ async fn pages_read_about_what_they_show() {
         (json!({"n_observations": {"max": 70}}), "artifacts_n_observations", false),
         (json!({"size": {"min": 100}}), "artifacts_listed", true),
         (json!({"search": "sample000777"}), "VIRTUAL TABLE", false),
+        (json!({"search": "words"}), "VIRTUAL TABLE", true),
     ];
     for (criteria, index, in_order) in rows {
         let (plan, steps) = cost(&large, &criteria).await;
@@ -94,6 +96,39 @@ async fn pages_read_about_what_they_show() {
         let (_, before) = cost(&small, &criteria).await;
         assert!(steps < 20_000 && steps <= before * 2 + 500, "{criteria}: {before} steps, then {steps}: {plan}");
     }
+}
+
+/// Uids of all that has the words, in pages of `limit`.
+async fn found(registry: &NativeRegistry, words: &str, limit: u64) -> Vec<String> {
+    let criteria = Criteria { search: Some(words.into()), ..Criteria::default() };
+    let (mut uids, mut after) = (Vec::new(), None);
+    loop {
+        let part = registry.part(&criteria, after, limit).await.unwrap();
+        for entry in part.entries {
+            let Entry::Artifact(artifact) = entry else { panic!("not an artifact") };
+            uids.push(artifact.uid);
+        }
+        after = part.next;
+        if after.is_none() {
+            return uids;
+        }
+    }
+}
+
+#[tokio::test]
+async fn words_of_many_artifacts_give_the_newest_first() {
+    let (_folder, registry) = large(2_500).await;
+    let all = found(&registry, "words", 600).await;
+    let newest: Vec<String> = (0..2_500).rev().map(|number| format!("{number:016}0000")).collect();
+    assert_eq!(all, newest);
+    // The one whose description is nothing but the word is the best of a few.
+    let best = registry.register(NewArtifact { description: Some("project07".into()), ..new("z", "e") }).await.unwrap();
+    let ranked = found(&registry, "project07", 10).await;
+    assert_eq!((ranked.len(), &ranked[0]), (63 + 1, &best.artifact.uid));
+    let mut once = ranked.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(once.len(), ranked.len());
 }
 
 #[tokio::test]
