@@ -16,6 +16,9 @@ impl Engine {
     /// # Errors
     /// Every error of slice-request semantics; `FailedPrecondition` when a pinned source changed.
     pub async fn prepare(self: &Arc<Self>, request: &SliceRequest, pins: &[Pin]) -> Result<Slice> {
+        if let Source::Registry(table) = request.source {
+            return self.prepare_catalogue(request, table);
+        }
         match self.pinned(request, pins).await? {
             Found::Artifact(artifact) => {
                 joined::refuse_join(request, &artifact.key)?;

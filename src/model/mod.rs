@@ -8,6 +8,8 @@ pub mod criteria;
 pub mod data_type;
 pub mod index_join;
 pub mod index_store;
+pub mod lookup;
+pub mod page;
 pub mod request;
 pub mod selection;
 pub mod shared_cache;

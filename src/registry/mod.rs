@@ -4,6 +4,7 @@
 //! registry that is served; what is written goes to the one of our own ([`Registry::native`]).
 
 pub mod native;
+mod pages;
 
 use std::path::Path;
 
@@ -11,7 +12,6 @@ use async_trait::async_trait;
 
 use crate::error::Result;
 use crate::model::artifact::{Artifact, Collection};
-use crate::model::criteria::Criteria;
 use crate::model::index_store::IndexStore;
 use crate::model::request::Source;
 use native::NativeRegistry;
@@ -51,30 +51,6 @@ impl Registry {
     pub async fn collection(&self, key_or_uid: &str) -> Result<Collection> {
         self.native.collection(key_or_uid).await
     }
-
-    /// All collections, with their artifacts.
-    ///
-    /// # Errors
-    /// As [`NativeRegistry::collections`].
-    pub async fn collections(&self) -> Result<Vec<Collection>> {
-        self.native.collections().await
-    }
-
-    /// Artifacts that meet the criteria: by rank when words are searched, else by key.
-    ///
-    /// # Errors
-    /// As [`NativeRegistry::list`].
-    pub async fn list(&self, criteria: &Criteria) -> Result<Vec<Artifact>> {
-        let Some(words) = &criteria.search else { return self.native.list(criteria.clone()).await };
-        let found = self.native.search(words, None).await?;
-        Ok(found.into_iter().filter(|artifact| meets(artifact, criteria)).collect())
-    }
-}
-
-fn meets(artifact: &Artifact, criteria: &Criteria) -> bool {
-    criteria.key_prefix.as_ref().is_none_or(|prefix| artifact.key.starts_with(prefix.as_str()))
-        && criteria.suffix.as_ref().is_none_or(|suffix| artifact.suffix == *suffix)
-        && criteria.label.as_ref().is_none_or(|label| artifact.labels.contains(label))
 }
 
 /// Layouts and chunk indexes are kept in the registry of our own, whoever knows the artifact.

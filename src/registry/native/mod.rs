@@ -7,17 +7,23 @@
 mod artifact;
 mod collection;
 mod connections;
+mod describe;
 mod failure;
 mod find;
 mod index;
+mod known;
 mod label;
 mod list;
+mod lookup;
+mod members;
 mod migration;
 mod near;
+mod query;
 mod register;
 mod remove;
 mod search;
 mod storage;
+mod trash;
 mod uid;
 
 use std::path::{Path, PathBuf};
@@ -29,11 +35,18 @@ use crate::error::{Error, Result};
 use connections::Connections;
 
 pub use collection::NewCollection;
+pub use known::ObjectVersion;
 pub use register::{NewArtifact, Registered};
 pub use storage::RegisteredStorage;
 
 #[cfg(test)]
 mod tests;
+
+/// Runs SQL on the file of a registry, for tests of what lies above.
+#[cfg(test)]
+pub(crate) fn execute(path: &Path, sql: &str) {
+    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
 
 /// The bounds of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]

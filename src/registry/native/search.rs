@@ -1,37 +1,17 @@
-//! Searching artifacts by words of key, description and labels.
+//! The words by which artifacts are found: those of key, description and labels.
 
 use rusqlite::{Transaction, params};
 
-use super::artifact::{self, COLUMNS};
-use super::list::limit_of;
-use super::{NativeRegistry, failure};
+use super::failure;
 use crate::error::Result;
-use crate::model::artifact::Artifact;
 
-/// Most words of a search; more are left out.
-const WORDS: usize = 32;
-
-impl NativeRegistry {
-    /// Latest versions that hold every word (or a word that starts so) in key, description or labels,
-    /// best first; with labels and without files. No words find nothing.
-    ///
-    /// # Errors
-    /// `Unavailable` when the database cannot be read.
-    pub async fn search(&self, words: &str, limit: Option<u64>) -> Result<Vec<Artifact>> {
-        let query = quoted(words);
-        if query.is_empty() {
-            return Ok(Vec::new());
-        }
-        self.read(move |transaction| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM artifact_search s JOIN artifacts a ON a.id = s.rowid \
-                 WHERE artifact_search MATCH ?1 AND a.is_latest = 1 ORDER BY bm25(artifact_search), a.key LIMIT ?2"
-            );
-            let found = artifact::query(transaction, &sql, params![query, limit_of(limit)?])?;
-            found.into_iter().map(|found| Ok(artifact::with_labels(transaction, found)?.artifact)).collect()
-        })
-        .await
-    }
+/// How many artifacts have the words, counted up to `most`.
+pub(crate) fn count(transaction: &Transaction<'_>, quoted: &str, most: u64) -> Result<u64> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM artifact_search WHERE artifact_search MATCH ?1 LIMIT ?2)";
+    let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
+    let most = failure::signed(most, "number of artifacts")?;
+    let count = statement.query_row(params![quoted, most], |row| row.get(0)).map_err(failure::of)?;
+    failure::unsigned(count, "number of artifacts")
 }
 
 /// Makes the search words of an artifact those of its row.
@@ -39,7 +19,7 @@ pub(crate) fn update(transaction: &Transaction<'_>, id: i64) -> Result<()> {
     remove(transaction, id)?;
     let sql = "INSERT INTO artifact_search (rowid, key, description, labels) \
         SELECT a.id, a.key, coalesce(a.description, ''), coalesce((SELECT group_concat(l.name, ' ') FROM labels l \
-            JOIN artifact_labels m ON m.label_id = l.id WHERE m.artifact_id = a.id), '') \
+            JOIN labelled m ON m.label_id = l.id WHERE m.artifact_id = a.id AND m.feature = ''), '') \
         FROM artifacts a WHERE a.id = ?1";
     transaction.execute(sql, [id]).map_err(failure::of)?;
     Ok(())
@@ -52,8 +32,8 @@ pub(crate) fn remove(transaction: &Transaction<'_>, id: i64) -> Result<()> {
 }
 
 /// The words as quoted prefixes: nothing in them is syntax of the search engine.
-fn quoted(words: &str) -> String {
-    let words = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).take(WORDS);
+pub(crate) fn quoted(words: &str) -> String {
+    let words = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
     let quoted: Vec<String> =
         words.map(|word| format!("\"{}\"*", word.replace('\0', "").replace('"', "\"\""))).collect();
     quoted.join(" ")
