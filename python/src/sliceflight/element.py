@@ -1,0 +1,93 @@
+"""Reading one node into memory, as anndata would give it.
+
+Sits between `node` (what it is), `stream` (its rows) and `convert` (what they mean). Groups become dicts,
+their members are read at the same time. Keeps nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, TypeVar
+
+import pyarrow as pa
+
+from . import convert
+from .connection import Json
+from .errors import Unimplemented
+from .node import Node, Tree
+from .stream import read
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+AT_ONCE = 8
+
+
+def element(tree: Tree, node: Node, selectors: Json | None = None) -> Any:
+    """The value of a node, of the part that `selectors` (obs, var, axes) choose.
+
+    # Raises
+    `Unimplemented` for what the server cannot read, by name.
+    """
+    if node.kind == "null":
+        return None
+    if node.kind == "group":
+        return group(tree, node, selectors)
+    if node.kind == "unreadable":
+        raise Unimplemented(f"node '{node.path}' cannot be read: {node.attributes.get('reason')}")
+    return decoded(read(tree.connection, tree.request(node.path, **(selectors or {}))), node)
+
+
+def decoded(table: pa.Table, node: Node) -> Any:
+    """The value of a node's answer."""
+    if node.kind in ("csr", "csc"):
+        return convert.matrix(table)
+    if node.kind == "frame":
+        return convert.data_frame(table)
+    if node.kind == "column":
+        return column(table, node.attributes.get("encoding-type", ""))
+    if node.kind == "awkward":
+        return awkward_array(table)
+    if node.kind == "scalar":
+        return convert.array(table)[0]
+    return convert.array(table)
+
+
+def group(tree: Tree, node: Node, selectors: Json | None = None) -> dict[str, Any]:
+    """A group as a dict of its members."""
+    prefix = f"{node.path}/" if node.path else ""
+    names = tree.children(node.path)
+    values = together(lambda name: element(tree, tree.get(prefix + name), selectors), names)
+    return dict(zip(names, values, strict=True))
+
+
+def column(table: pa.Table, encoding: str) -> Any:
+    """A pandas array: categorical, or of integers, booleans or texts with missing values."""
+    import pandas
+
+    values = table.unify_dictionaries().column(table.num_columns - 1)
+    if pa.types.is_dictionary(values.type):
+        return values.to_pandas().array
+    if encoding == "nullable-string-array":
+        return pandas.array(values.to_pylist(), dtype="string")
+    mask = values.is_null().to_numpy()
+    filled = values.fill_null(False if pa.types.is_boolean(values.type) else 0).to_numpy()
+    kind = pandas.arrays.BooleanArray if pa.types.is_boolean(values.type) else pandas.arrays.IntegerArray
+    return kind(filled, mask)
+
+
+def awkward_array(table: pa.Table) -> Any:
+    """An awkward array from lists and structs."""
+    import awkward
+
+    values = table.column(table.num_columns - 1)
+    return awkward.from_arrow(values.combine_chunks() if values.num_chunks != 1 else values.chunk(0))
+
+
+def together(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
+    """`work` on each item, several at the same time; the first failure is raised."""
+    listed = list(items)
+    if len(listed) < 2:
+        return [work(item) for item in listed]
+    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(listed))) as pool:
+        return list(pool.map(work, listed))
