@@ -11,6 +11,7 @@ subset. Sits above `selection` (what is chosen) and `element` (reading it).
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
@@ -40,9 +41,11 @@ class Store:
     def __init__(self, tree: Tree, summary: Json, prefix: str = "", backend: str = "hdf5") -> None:
         self.tree, self.prefix, self.backend = tree, prefix, backend
         self.keys: dict[str, list[str]] = summary["attributes"]
-        self.axes = {name: StoredAxis(self, name, size) for name, size in zip(("obs", "var"), summary["shape"])}
+        rows, columns = summary["shape"]
+        self.axes = {"obs": StoredAxis(self, "obs", rows), "var": StoredAxis(self, "var", columns)}
         self.stored = summary.get("X")
         self.frames: dict[str, Any] = {}
+        self._uns: dict[str, Any] | None = None
 
     def node(self, path: str) -> Node:
         """The node of an element."""
@@ -61,6 +64,12 @@ class Store:
         if node.kind == "array":
             return LazyArray(self.tree, node, self.backend)
         return element(self.tree, node)
+
+    def uns(self) -> dict[str, Any]:
+        """A copy of uns, which is read once for all views."""
+        if self._uns is None:
+            self._uns = self.value("uns", None, None) if "uns" in self.keys else {}
+        return copy.deepcopy(self._uns)
 
     def table(self, path: str, selectors: Json, columns: list[str] | None = None) -> pa.Table:
         """Rows of obs or var."""
@@ -185,8 +194,8 @@ class AnnDataView:
     @property
     def uns(self) -> dict[str, Any]:
         """Unstructured annotations, read once; never narrowed."""
-        read_all = lambda: self._store.value("uns", None, None) if "uns" in self._store.keys else {}  # noqa: E731
-        return self._cached("uns", read_all)
+        found: dict[str, Any] = self._cached("uns", self._store.uns)
+        return found
 
     @property
     def raw(self) -> AnnDataRawAccessor | None:
@@ -208,11 +217,11 @@ class AnnDataView:
 
     def to_dict(self) -> dict[str, Any]:
         """Every element in memory: the arguments of `anndata.AnnData`."""
-        paths = ["obs", "var", "uns"] + (["X"] if self._store.stored is not None else [])
+        paths = ["obs", "var"] + (["uns"] if "uns" in self._store.keys else []) + (["X"] if self._store.stored is not None else [])
         paths += [f"{name}/{key}" for name in MAPPINGS for key in self._store.keys.get(name, [])]
         raw = self.raw
         values = dict(zip(paths, together(self._in_memory, paths), strict=True))
-        found = {name: values[name] for name in ("X", "obs", "var", "uns") if name in values}
+        found: dict[str, Any] = {name: values[name] for name in ("X", "obs", "var", "uns") if name in values}
         for name in MAPPINGS:
             keys = self._store.keys.get(name, [])
             found |= {name: {key: values[f"{name}/{key}"] for key in keys}} if keys else {}

@@ -167,7 +167,9 @@ class Plan:
             self._fetched[axis], self._local[axes[axis]] = once, places.reshape(positions.shape)
         fetched = math.prod(len(positions) for positions in self._fetched)
         if len(lists) > 1 and fetched > POINTWISE_ELEMENTS:
-            raise ValueError(f"lists on several axes meet in {fetched} elements, at most {POINTWISE_ELEMENTS} are read at once")
+            raise ValueError(
+                f"lists on several axes meet in {fetched} elements, at most {POINTWISE_ELEMENTS} are read at once"
+            )
 
 
 def expanded(index: Any, shape: tuple[int, ...]) -> list[Any]:

@@ -152,11 +152,9 @@ class Artifact:
             lines.append(f"    cannot be opened: {error}")
         return "\n".join(lines)
 
-    def register(
-        self, key: str | None = None, description: str | None = None, labels: list[str] | None = None
-    ) -> Self:
+    def register(self, key: str | None = None, description: str | None = None, labels: list[str] | None = None) -> Self:
         """Adds this URL to the registry, or its new version when the object changed; the server must allow it."""
-        body = {"url": self.url, "key": key or self.key, "description": description or self.description}
+        body: Json = {"url": self.url, "key": key or self.key, "description": description or self.description}
         names = names_of(labels) or self.labels
         body |= {"labels": names} if names else {}
         record = self._connection.action("register", {n: v for n, v in body.items() if v is not None}, repeat=False)
@@ -193,8 +191,11 @@ class Artifact:
         return hash(self._record.get("uid"))
 
     def __repr__(self) -> str:
-        shown = {name: self._record[name] for name in ("uid", "key", "suffix", "size", "n_observations", "version")
-                 if self._record.get(name) not in (None, "")}
+        shown = {
+            name: self._record[name]
+            for name in ("uid", "key", "suffix", "size", "n_observations", "version")
+            if self._record.get(name) not in (None, "")
+        }
         return f"Artifact({', '.join(f'{name}={value!r}' for name, value in shown.items())})"
 
 

@@ -112,8 +112,15 @@ class Collection:
 
     def describe(self) -> None:
         """Prints what it is."""
-        print("\n".join([f"Collection {self.key}", f"    uid: {self.uid}",
-                         *(f"    {artifact!r}" for artifact in self.artifacts)]))
+        print(
+            "\n".join(
+                [
+                    f"Collection {self.key}",
+                    f"    uid: {self.uid}",
+                    *(f"    {artifact!r}" for artifact in self.artifacts),
+                ]
+            )
+        )
 
     def _outer(self) -> Json:
         """The summary of the outer join, which the server gives for the inner one only."""

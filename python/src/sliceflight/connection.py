@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 
+import pyarrow as pa
 import pyarrow.flight as flight
 
 from .errors import Unavailable, translating
@@ -28,6 +29,8 @@ Answer = TypeVar("Answer")
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.1
 CONNECTIONS = 2
+# Buffers of small messages begin anywhere; only those are copied to where their type wants them.
+ALIGNED = pa.ipc.IpcReadOptions(ensure_alignment=pa.ipc.Alignment.DataTypeSpecific)
 
 
 @dataclass(frozen=True)
@@ -117,7 +120,7 @@ class Connection:
         headers = [(name.lower().encode(), value.encode()) for name, value in self.settings.headers.items()]
         if self.settings.token is not None:
             headers.append((b"authorization", b"Bearer " + self.settings.token.encode()))
-        return flight.FlightCallOptions(timeout=self.settings.timeout, headers=headers)
+        return flight.FlightCallOptions(timeout=self.settings.timeout, headers=headers, read_options=ALIGNED)
 
     def __reduce__(self) -> tuple[type[Connection], tuple[Settings]]:
         return (Connection, (self.settings,))

@@ -69,7 +69,7 @@ def together(
     indptr = np.zeros(1 + sum(part[2].size - 1 for part in parts), dtype=width)
     place, stored = 1, 0
     for _, index, offsets in parts:
-        indptr[place : place + offsets.size - 1] = offsets[1:].astype(width) + width(stored)
+        indptr[place : place + offsets.size - 1] = offsets[1:].astype(width) + stored
         place, stored = place + offsets.size - 1, stored + index.size
     return data, indices, indptr
 
@@ -162,7 +162,7 @@ def primitive(column: pa.Array) -> NDArray[Any]:
     if buffer is None or len(column) == 0:
         return np.empty(0, dtype=dtype)
     memory = (ctypes.c_char * buffer.size).from_address(buffer.address)
-    memory._owner = buffer  # type: ignore[attr-defined]  # keeps the memory while the view lives
+    memory._owner = buffer  # keeps the memory while the view lives
     view: NDArray[Any] = np.frombuffer(memory, dtype=dtype, count=len(column), offset=column.offset * dtype.itemsize)
     return view if view.flags.aligned else view.copy()
 
@@ -171,7 +171,7 @@ def times(column: pa.Array) -> NDArray[Any]:
     """datetime64 or timedelta64, NaT for nulls."""
     kind, dtype = column.type, numpy_dtype(column.type)
     whole = column.cast(pa.int32() if pa.types.is_date32(kind) else pa.int64())
-    numbers = whole.fill_null(0).to_numpy(zero_copy_only=False).astype("int64").view(dtype)
+    numbers: NDArray[Any] = whole.fill_null(0).to_numpy(zero_copy_only=False).astype("int64").view(dtype)
     if column.null_count:
         numbers = numbers.copy()
         numbers[column.is_null().to_numpy(zero_copy_only=False)] = np.array("NaT", dtype=dtype)
@@ -222,11 +222,13 @@ def numpy_dtype(kind: pa.DataType) -> np.dtype[Any]:
         return np.dtype(f"{'datetime64' if pa.types.is_timestamp(kind) else 'timedelta64'}[{kind.unit}]")
     if pa.types.is_struct(kind):
         if is_complex(kind):
-            return np.result_type(numpy_dtype(kind.field("re").type), np.complex64)
+            double = pa.types.is_float64(kind.field("re").type)
+            return np.dtype(np.complex128) if double else np.dtype(np.complex64)
         fields = [(field.name, numpy_dtype(field.type), inner_shape(field)) for field in kind]
-        return np.dtype([field if field[2] else field[:2] for field in fields])
+        compound: np.dtype[Any] = np.dtype([field if field[2] else field[:2] for field in fields])
+        return compound
     if pa.types.is_fixed_size_binary(kind):
         return np.dtype(f"V{kind.byte_width}")
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
-        return np.dtype(kind.to_pandas_dtype())
+        return np.dtype(str(kind)) if not pa.types.is_floating(kind) else np.dtype(f"f{kind.bit_width // 8}")
     return np.dtype(object)

@@ -6,6 +6,7 @@ their members are read at the same time. Keeps nothing.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
@@ -16,11 +17,12 @@ from . import convert
 from .connection import Json
 from .errors import Unimplemented
 from .node import Node, Tree
-from .stream import read
+from .stream import read, read_small
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 AT_ONCE = 8
+SMALL_ELEMENTS = 1 << 16
 
 
 def element(tree: Tree, node: Node, selectors: Json | None = None) -> Any:
@@ -35,7 +37,15 @@ def element(tree: Tree, node: Node, selectors: Json | None = None) -> Any:
         return group(tree, node, selectors)
     if node.kind == "unreadable":
         raise Unimplemented(f"node '{node.path}' cannot be read: {node.attributes.get('reason')}")
-    return decoded(read(tree.connection, tree.request(node.path, **(selectors or {}))), node)
+    request = tree.request(node.path, **(selectors or {}))
+    return decoded((read_small if is_small(node) else read)(tree.connection, request), node)
+
+
+def is_small(node: Node) -> bool:
+    """Whether a node is read faster than it is asked how large it is."""
+    if node.kind == "scalar":
+        return True
+    return node.kind == "array" and math.prod(node.shape) <= SMALL_ELEMENTS
 
 
 def decoded(table: pa.Table, node: Node) -> Any:

@@ -29,7 +29,9 @@ Member = Any  # Group, LazyArray or LazySparse
 class Group(Mapping[str, Member]):
     """A group: names lead to groups and arrays, paths with slashes to what is deeper."""
 
-    def __init__(self, tree: Tree, path: str = "", backend: str = "hdf5", file: str = "", attributes: Json | None = None) -> None:
+    def __init__(
+        self, tree: Tree, path: str = "", backend: str = "hdf5", file: str = "", attributes: Json | None = None
+    ) -> None:
         self._tree, self._path, self._backend, self._file = tree, path, backend, file
         self._attributes = attributes
 
@@ -77,7 +79,11 @@ class Group(Mapping[str, Member]):
 
     def read(self) -> Any:
         """Everything below in memory: data frames and columns as pandas, other groups as dicts."""
-        return element(self._tree, self._tree.get(self._path)) if self._path else {name: _whole(self[name]) for name in self}
+        return (
+            element(self._tree, self._tree.get(self._path))
+            if self._path
+            else {name: _whole(self[name]) for name in self}
+        )
 
     def view_tree(self) -> None:
         """Prints the groups and arrays below."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from .connection import Connection, Json
 from .errors import InvalidArgument, Unimplemented
@@ -14,14 +14,12 @@ if TYPE_CHECKING:
     from .anndata_accessor import AnnDataAccessor
     from .group import BackedAccessor
 
-    Opened = AnnDataAccessor | BackedAccessor | Dataset | polars.LazyFrame
+    Opened: TypeAlias = "AnnDataAccessor | BackedAccessor | Dataset | polars.LazyFrame"
 
 BACKENDS = {"zarr": "zarr"}
 
 
-def opened(
-    connection: Connection, source: Json, summary: Json, engine: str, name: str, options: Json
-) -> Opened:
+def opened(connection: Connection, source: Json, summary: Json, engine: str, name: str, options: Json) -> Opened:
     """The accessor for a described artifact or collection.
 
     # Raises

@@ -7,7 +7,7 @@ on the server.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any, Self
+from typing import Self
 
 import polars as pl
 import pyarrow as pa
@@ -16,7 +16,7 @@ from polars.io.plugins import register_io_source
 from .table import Dataset
 
 
-class LazyFrame(pl.LazyFrame):
+class LazyFrame(pl.LazyFrame):  # type: ignore[misc]  # polars is optional, so not followed
     """A `polars.LazyFrame` that can also stand in a `with` statement, as LaminDB's does."""
 
     def __enter__(self) -> Self:
@@ -37,8 +37,8 @@ def lazy_frame(dataset: Dataset) -> LazyFrame:
         return frames(dataset, columns, predicate, n_rows)
 
     frame = register_io_source(source, schema=schema)
-    found: Any = LazyFrame._from_pyldf(frame._ldf)
-    return found  # type: ignore[no-any-return]
+    found: LazyFrame = LazyFrame._from_pyldf(frame._ldf)
+    return found
 
 
 def frames(

@@ -18,8 +18,21 @@ if TYPE_CHECKING:
     import pandas
 
 Record = TypeVar("Record")
-COLUMNS = ("uid", "key", "description", "suffix", "kind", "size", "n_files", "n_observations", "version", "is_latest",
-           "created_at", "url", "labels")
+COLUMNS = (
+    "uid",
+    "key",
+    "description",
+    "suffix",
+    "kind",
+    "size",
+    "n_files",
+    "n_observations",
+    "version",
+    "is_latest",
+    "created_at",
+    "url",
+    "labels",
+)
 BOUNDS = {"gte": "min", "lte": "max"}
 TIMES = {"gte": "from", "lte": "to"}
 
@@ -74,8 +87,9 @@ class QuerySet(Generic[Record]):
 
         records = list(self._records())
         columns = [name for name in COLUMNS if any(name in record for record in records)] or list(COLUMNS)
-        return pandas.DataFrame([{name: record.get(name) for name in columns} for record in records],
-                                columns=columns).set_index("uid")
+        return pandas.DataFrame(
+            [{name: record.get(name) for name in columns} for record in records], columns=columns
+        ).set_index("uid")
 
     df = to_dataframe
 
@@ -169,5 +183,3 @@ def said(name: str, value: Any) -> list[tuple[str, Any, bool]]:
 def moment_text(value: Any) -> Any:
     """A time in ISO 8601."""
     return value.isoformat() if isinstance(value, (datetime.datetime, datetime.date)) else value
-
-

@@ -27,7 +27,9 @@ class ArtifactRegistry:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def get(self, uid: str | None = None, *, key: str | None = None, version: str | int | None = None, **conditions: Any) -> Artifact:
+    def get(
+        self, uid: str | None = None, *, key: str | None = None, version: str | int | None = None, **conditions: Any
+    ) -> Artifact:
         """The artifact with a uid (or the beginning of one), or the latest version with a key.
 
         # Raises
@@ -135,7 +137,9 @@ class CollectionRegistry:
         """All collections by key, as attributes."""
         return self._set().lookup()
 
-    def __call__(self, artifacts: Sequence[Artifact] | Artifact, key: str, description: str | None = None) -> Collection:
+    def __call__(
+        self, artifacts: Sequence[Artifact] | Artifact, key: str, description: str | None = None
+    ) -> Collection:
         members = [artifacts] if isinstance(artifacts, Artifact) else list(artifacts)
         record = {"key": key} | ({"description": description} if description else {})
         return Collection(self._connection, record, members=members)

@@ -53,9 +53,7 @@ class LazySparse:
         `IndexError` for a position outside of the matrix.
         """
         parts = pair(index)
-        axes = [
-            Selection(Positional(size))[part].selectors() for size, part in zip(self.shape, parts, strict=True)
-        ]
+        axes = [Selection(Positional(size))[part].selectors() for size, part in zip(self.shape, parts, strict=True)]
         return element(self._tree, self._node, {"axes": axes} if any(axes) else None)
 
     def to_memory(self) -> Any:

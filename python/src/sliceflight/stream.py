@@ -47,11 +47,15 @@ class Stream:
         """Record batches in order. At most `prefetch` wait for each endpoint; 0 is no bound."""
         endpoints = self.info.endpoints
         if len(endpoints) <= 1 or self._connection.settings.parallel <= 1:
-            found = (batch for endpoint in endpoints for batch in _endpoint(self._connection, endpoint.ticket, 0))
+            found = self._one_by_one()
         else:
             found = _parallel(self._connection, [endpoint.ticket for endpoint in endpoints], prefetch)
         report = reporter(self._connection.settings.progress)
         return self._reported(found, report) if report else found
+
+    def _one_by_one(self) -> Iterator[pa.RecordBatch]:
+        for endpoint in self.info.endpoints:
+            yield from _endpoint(self._connection, endpoint.ticket, 0)
 
     def _reported(self, batches: Iterator[pa.RecordBatch], report: Report) -> Iterator[pa.RecordBatch]:
         node = str(self._request.get("node") or self._request.get("key") or self._request.get("collection") or "rows")
@@ -66,6 +70,11 @@ class Stream:
 def read(connection: Connection, request: Json) -> pa.Table:
     """The whole answer to a request."""
     return Stream(connection, request).table()
+
+
+def read_small(connection: Connection, request: Json) -> pa.Table:
+    """The whole answer to a request for little data: one call instead of two."""
+    return connection.attempt(lambda: connection.reader(request).read_all())
 
 
 def _endpoint(connection: Connection, ticket: flight.Ticket, slot: int) -> Iterator[pa.RecordBatch]:

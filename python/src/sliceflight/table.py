@@ -8,7 +8,7 @@ stays pyarrow's to the letter. Sits between the artifact and `stream`.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -21,8 +21,8 @@ from .stream import Stream
 if TYPE_CHECKING:
     import polars
 
-Columns = Sequence[str] | Mapping[str, pc.Expression] | None
-Filter = Condition | pc.Expression | None
+Columns: TypeAlias = "Sequence[str] | Mapping[str, pc.Expression] | None"
+Filter: TypeAlias = "Condition | pc.Expression | None"
 
 
 class Dataset:
@@ -113,7 +113,9 @@ class Scanner:
         self._where = condition.sql if isinstance(condition, Condition) else None
         self._filter = condition if isinstance(condition, pc.Expression) else None
         if condition is not None and self._where is None and self._filter is None:
-            raise TypeError(f"expected a condition of sliceflight.col or pyarrow.compute, found {type(condition).__name__}")
+            raise TypeError(
+                f"expected a condition of sliceflight.col or pyarrow.compute, found {type(condition).__name__}"
+            )
 
     @property
     def dataset_schema(self) -> pa.Schema:
@@ -219,7 +221,9 @@ class Scanner:
         named = set() if projected else set(self._columns)
         expressions += [self._filter] if self._filter is not None else []
         schema = self._dataset.schema
-        found = [name for name in schema.names if name in named or any(names_column(schema, name, e) for e in expressions)]
+        found = [
+            name for name in schema.names if name in named or any(names_column(schema, name, e) for e in expressions)
+        ]
         return found or self._narrow()
 
 
@@ -244,4 +248,4 @@ def both(first: Filter, second: Filter) -> Filter:
         return second if first is None else first
     if type(first) is not type(second):
         raise TypeError("a condition of sliceflight.col and one of pyarrow.compute cannot be combined")
-    return first & second  # type: ignore[operator]
+    return first & second
