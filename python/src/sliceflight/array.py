@@ -91,8 +91,8 @@ class LazyArray:
         if isinstance(index, str):
             return self[...][index]
         if not self.shape:
-            whole = self._read([])
-            return whole[index] if index == () else np.asarray(whole)[index]
+            value = self._read([])
+            return value if index == () else np.array(value, dtype=self.dtype)[index]
         plan = Plan(index, self.shape)
         return plan.finish(self._read(plan.selectors()))
 
@@ -134,12 +134,12 @@ class Plan:
 
     def finish(self, box: NDArray[Any]) -> Any:
         """The answer from what was fetched."""
-        trivial = all(isinstance(part, slice) for part in self._local)
+        trivial = all(isinstance(part, slice) or part is Ellipsis for part in self._local)
         return box if trivial else box[tuple(self._local)]
 
     def _add(self, part: Any) -> None:
-        if part is None:
-            self._local.append(None)
+        if part is None or part is Ellipsis:
+            self._local.append(part)
             return
         length = self._shape[len(self._fetched)]
         if isinstance(part, slice):
@@ -155,7 +155,7 @@ class Plan:
 
     def _simplify(self) -> None:
         """Fetches each position once where NumPy pairs lists, else in the order of the one list."""
-        axes = [place for place, part in enumerate(self._local) if part is not None]
+        axes = [place for place, part in enumerate(self._local) if part is not None and part is not Ellipsis]
         lists = [axis for axis, place in enumerate(axes) if isinstance(self._local[place], np.ndarray)]
         whole = any(isinstance(part, int) for part in self._local)
         for axis in lists:
@@ -201,7 +201,9 @@ def filled(parts: list[Any], dimensions: int) -> list[Any]:
     if named > dimensions:
         raise IndexError(f"too many indices: the array has {dimensions} axes, {named} were indexed")
     place = places[0] if places else len(parts)
-    return [*parts[:place], *[slice(None)] * (dimensions - named), *parts[place + 1 :]]
+    whole: list[Any] = [slice(None)] * (dimensions - named)
+    # For NumPy an ellipsis of no axis still stands between the lists beside it.
+    return [*parts[:place], *(whole or parts[place : place + 1]), *parts[place + 1 :]]
 
 
 def consumed(part: Any) -> int:
