@@ -142,9 +142,10 @@ _CLASSES: tuple[tuple[type[BaseException], type[SliceflightError]], ...] = (
     (pa.ArrowKeyError, NotFound),
     (pa.ArrowNotImplementedError, Unimplemented),
     (flight.FlightInternalError, Internal),
+    (flight.FlightError, SliceflightError),
 )
 _STATUS = re.compile(r"(?:Flight|gRPC) returned ([a-z -]+) error, with message: ", re.DOTALL)
-_DEBUG = re.compile(r"\.? (?:gRPC client debug context: |Client context: |Detail: (?:Internal|Failed)$)")
+_DEBUG = re.compile(r"\.? (?:gRPC client debug context: |Client context: |Detail: (?:Internal|Failed))")
 
 
 def translated(error: BaseException) -> SliceflightError | None:
