@@ -53,8 +53,9 @@ class Store:
 
     def value(self, path: str, obs: Selection | None, var: Selection | None) -> Any:
         """An element in memory, of what is selected."""
-        chosen = {name: axis.selectors() for name, axis in (("obs", obs), ("var", var)) if axis is not None}
-        return element(self.tree, self.node(path), chosen)
+        node, axes = self.node(path), {"obs": obs, "var": var}
+        chosen = {name: selectors_for(node, axis) for name, axis in axes.items() if axis is not None}
+        return element(self.tree, node, chosen)
 
     def lazy(self, path: str) -> Any:
         """An element that is read when it is indexed; data frames and the like in memory."""
@@ -74,6 +75,18 @@ class Store:
     def table(self, path: str, selectors: Json, columns: list[str] | None = None) -> pa.Table:
         """Rows of obs or var."""
         return read(self.tree.connection, self.tree.request(self.prefix + path, columns=columns, **selectors))
+
+
+def selectors_for(node: Node, axis: Selection) -> list[Json]:
+    """The selectors of an axis for a node.
+
+    The server looks a condition on a data frame of obsm up in that frame's own columns, so the rows of a
+    condition on obs are named there.
+    """
+    selectors = axis.selectors()
+    if node.kind == "frame" and any("where" in selector for selector in selectors):
+        return [{"names": axis.names().tolist()}]
+    return selectors
 
 
 class StoredAxis:

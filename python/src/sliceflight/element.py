@@ -59,7 +59,8 @@ def decoded(table: pa.Table, node: Node) -> Any:
     if node.kind == "awkward":
         return awkward_array(table)
     if node.kind == "scalar":
-        return convert.array(table)[0]
+        value = convert.array(table)[0]
+        return value.item() if node.attributes.get("encoding-type") == "numeric-scalar" else value
     return convert.array(table)
 
 
