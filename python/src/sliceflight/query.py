@@ -33,6 +33,7 @@ COLUMNS = (
     "url",
     "labels",
 )
+COUNTS = ("size", "n_files", "n_observations")
 BOUNDS = {"gte": "min", "lte": "max"}
 TIMES = {"gte": "from", "lte": "to"}
 
@@ -87,9 +88,8 @@ class QuerySet(Generic[Record]):
 
         records = list(self._records())
         columns = [name for name in COLUMNS if any(name in record for record in records)] or list(COLUMNS)
-        return pandas.DataFrame(
-            [{name: record.get(name) for name in columns} for record in records], columns=columns
-        ).set_index("uid")
+        found = pandas.DataFrame([{name: record.get(name) for name in columns} for record in records], columns=columns)
+        return found.astype({name: "Int64" for name in COUNTS if name in columns}).set_index("uid")
 
     df = to_dataframe
 
