@@ -22,8 +22,9 @@ import pyarrow as pa
 from . import convert, expression
 from .array import LazyArray
 from .connection import Json
-from .element import element, together
+from .element import element
 from .node import Node, Tree
+from .parallel import together
 from .selection import Selection
 from .sparse import LazySparse, pair
 from .stream import read
@@ -230,7 +231,11 @@ class AnnDataView:
 
     def to_dict(self) -> dict[str, Any]:
         """Every element in memory: the arguments of `anndata.AnnData`."""
-        paths = ["obs", "var"] + (["uns"] if "uns" in self._store.keys else []) + (["X"] if self._store.stored is not None else [])
+        paths = (
+            ["obs", "var"]
+            + (["uns"] if "uns" in self._store.keys else [])
+            + (["X"] if self._store.stored is not None else [])
+        )
         paths += [f"{name}/{key}" for name in MAPPINGS for key in self._store.keys.get(name, [])]
         raw = self.raw
         values = dict(zip(paths, together(self._in_memory, paths), strict=True))

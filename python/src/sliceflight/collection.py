@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 
 from .artifact import Artifact, Engine, moment
 from .connection import Connection, Json
-from .element import together
+from .parallel import together
 
 if TYPE_CHECKING:
     from .opening import Opened

@@ -7,9 +7,7 @@ their members are read at the same time. Keeps nothing.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any, TypeVar
+from typing import Any
 
 import pyarrow as pa
 
@@ -17,11 +15,9 @@ from . import convert
 from .connection import Json
 from .errors import Unimplemented
 from .node import Node, Tree
+from .parallel import together
 from .stream import read, read_small
 
-Item = TypeVar("Item")
-Result = TypeVar("Result")
-AT_ONCE = 8
 SMALL_ELEMENTS = 1 << 16
 
 
@@ -93,12 +89,3 @@ def awkward_array(table: pa.Table) -> Any:
 
     values = table.column(table.num_columns - 1)
     return awkward.from_arrow(values.combine_chunks() if values.num_chunks != 1 else values.chunk(0))
-
-
-def together(work: Callable[[Item], Result], items: Iterable[Item]) -> list[Result]:
-    """`work` on each item, several at the same time; the first failure is raised."""
-    listed = list(items)
-    if len(listed) < 2:
-        return [work(item) for item in listed]
-    with ThreadPoolExecutor(max_workers=min(AT_ONCE, len(listed))) as pool:
-        return list(pool.map(work, listed))
