@@ -14,6 +14,9 @@ from typing import Any
 from .connection import Connection
 from .errors import MultipleResults, NotFound
 
+# How many records the server is asked for: what it gives at most.
+MOST = 100_000
+
 
 @dataclass(frozen=True, order=True)
 class ULabel:
@@ -87,7 +90,7 @@ class LabelRegistry:
 
     def all(self) -> list[ULabel]:
         """All labels by name."""
-        records = self._connection.attempt(lambda: list(self._connection.results("search", {})))
+        records = self._connection.attempt(lambda: list(self._connection.results("search", {"limit": MOST})))
         names = {name for record in records for name in names_of(record.get("labels"))}
         return [ULabel(name) for name in sorted(names)]
 

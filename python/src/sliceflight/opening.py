@@ -33,9 +33,9 @@ def opened(connection: Connection, source: Json, summary: Json, engine: str, nam
     if options or engine == "polars":
         given = ", ".join([*options, *(["engine"] if engine == "polars" else [])])
         raise InvalidArgument(f"'{name}' is {kind}, not a table: {given} does not apply")
-    if kind == "anndata":
+    if kind == "anndata" and summary.get("view") != "mudata":
         return anndata(connection, source, summary, name)
-    if kind in ("hdf5", "zarr"):
+    if kind in ("anndata", "hdf5", "zarr"):  # of MuData the modalities are each an AnnData
         return hierarchy(connection, source, summary, name)
     raise Unimplemented(f"'{name}' is of kind {kind!r}, which this client does not open")
 

@@ -11,8 +11,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from .connection import Connection, Json
-from .errors import InvalidArgument
-from .label import Lookup, names_of, only
+from .errors import InvalidArgument, ResourceExhausted
+from .label import MOST, Lookup, names_of, only
 
 if TYPE_CHECKING:
     import pandas
@@ -33,6 +33,8 @@ COLUMNS = (
     "url",
     "labels",
 )
+# How many records the server is asked for when one is enough.
+FEW = 50
 COUNTS = ("size", "n_files", "n_observations")
 BOUNDS = {"gte": "min", "lte": "max"}
 TIMES = {"gte": "from", "lte": "to"}
@@ -58,7 +60,11 @@ class QuerySet(Generic[Record]):
 
     def first(self) -> Record | None:
         """The first, or None."""
-        return next(iter(self), None)
+        for limit in (FEW, MOST):  # most often few are enough
+            record = next(self._records(limit), None)
+            if record is not None:
+                return self._make(record)
+        return None
 
     def one(self) -> Record:
         """The only one.
@@ -118,10 +124,19 @@ class QuerySet(Generic[Record]):
     def __repr__(self) -> str:
         return f"<QuerySet of {self._kind}s with {self._criteria}>"
 
-    def _records(self) -> Iterator[Json]:
-        for record in self._connection.results("search", self._criteria.sent):
+    def _records(self, limit: int = MOST) -> Iterator[Json]:
+        """The records as they arrive; the server gives at most `limit` of any kind.
+
+        # Raises
+        `ResourceExhausted` when there may be more than the server lists.
+        """
+        listed = 0
+        for record in self._connection.results("search", {"limit": limit, **self._criteria.sent}):
+            listed += 1
             if record.get("type", self._kind) == self._kind and self._criteria.meets(record):
                 yield record
+        if listed >= MOST and "limit" not in self._criteria.sent:
+            raise ResourceExhausted(f"the server lists {listed} records at most: ask for fewer, or give a limit")
 
 
 class Criteria:
