@@ -7,12 +7,16 @@ NumPy arrays without a copy; those of several batches are put together once. Arr
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
+
+from .errors import DataLoss
 
 EXTENSION = b"ARROW:extension:name"
 SPARSE = {b"sliceflight.csr_row": "csr", b"sliceflight.csc_column": "csc"}
@@ -30,6 +34,32 @@ def array(table: pa.Table) -> NDArray[Any]:
     for chunk in chunks:
         found[row : row + len(chunk)] = elements(chunk).reshape((len(chunk), *width))
         row += len(chunk)
+    return found
+
+
+def filled(schema: pa.Schema, rows: int, batches: Iterator[pa.RecordBatch]) -> NDArray[Any]:
+    """`array` of an answer of so many rows, of which only some batches are held beside the result.
+
+    # Raises
+    `DataLoss` when the answer has another number of rows.
+    """
+    first = next(batches, None)
+    second = next(batches, None)
+    field = schema.field(len(schema) - 1)
+    dtype, width = numpy_dtype(field.type), inner_shape(field)
+    if first is None or second is None or dtype.hasobject:
+        some = [batch for batch in (first, second) if batch is not None]
+        return array(pa.Table.from_batches([*some, *batches], schema))
+    found: NDArray[Any] = np.empty((rows, *width), dtype=dtype)
+    row = 0
+    for batch in itertools.chain((first, second), batches):
+        end = row + batch.num_rows
+        if end > rows:
+            raise DataLoss(f"the answer has more than the {rows} rows that the server promised")
+        found[row:end] = elements(batch.column(batch.num_columns - 1)).reshape((batch.num_rows, *width))
+        row = end
+    if row != rows:
+        raise DataLoss(f"the answer has {row} rows, the server promised {rows}")
     return found
 
 

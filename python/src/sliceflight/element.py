@@ -16,9 +16,10 @@ from .connection import Json
 from .errors import Unimplemented
 from .node import Node, Tree
 from .parallel import together
-from .stream import read, read_small
+from .stream import Stream, read_small
 
 SMALL_ELEMENTS = 1 << 16
+FILL_PREFETCH = 64  # batches that wait for each endpoint: as many as an endpoint has
 
 
 def element(tree: Tree, node: Node, selectors: Json | None = None) -> Any:
@@ -34,7 +35,12 @@ def element(tree: Tree, node: Node, selectors: Json | None = None) -> Any:
     if node.kind == "unreadable":
         raise Unimplemented(f"node '{node.path}' cannot be read: {node.attributes.get('reason')}")
     request = tree.request(node.path, **(selectors or {}))
-    return decoded((read_small if is_small(node) else read)(tree.connection, request), node)
+    if is_small(node):
+        return decoded(read_small(tree.connection, request), node)
+    stream = Stream(tree.connection, request)
+    if node.kind == "array" and stream.rows is not None:
+        return convert.filled(stream.schema, stream.rows, stream.batches(FILL_PREFETCH))
+    return decoded(stream.table(), node)
 
 
 def is_small(node: Node) -> bool:
