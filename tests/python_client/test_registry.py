@@ -9,7 +9,6 @@ import pytest
 
 import sliceflight as sf
 import stack
-import views
 import zoo
 from expect import read_anndata
 

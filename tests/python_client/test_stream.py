@@ -249,10 +249,26 @@ class TestConnection:
         with multiprocessing.get_context("spawn").Pool(2) as pool:
             assert pool.starmap(first_value, [(adata, place) for place in range(4)]) == expected
 
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning")
+    def test_a_forked_process_is_told(self, server):
+        """gRPC would wait for ever there."""
+        connection = connected(server)
+        connection.action("describe", {})
+        with multiprocessing.get_context("fork").Pool(1) as pool:
+            said = pool.apply_async(failure_of, (connection,)).get(30)
+        assert "spawn" in said
+
     def test_closing(self, server):
         with sf.connect(f"grpc://127.0.0.1:{server.port}", timeout=30) as ln:
             ln.connection.action("describe", {})
         assert ln.connection.action("describe", {}) == {"body": {}}, "a later call connects anew"
+
+
+def failure_of(connection):
+    try:
+        return str(connection.action("describe", {}))
+    except RuntimeError as error:
+        return str(error)
 
 
 def first_value(adata, place):

@@ -1,8 +1,8 @@
 """One server: its Flight connections, the calls on it, and which of them are repeated.
 
-Sits between pyarrow's Flight client and everything that asks something. It survives a fork and can be
-pickled (each process connects by itself), so accessors work in workers of torch, dask and ray. It knows
-nothing of artifacts.
+Sits between pyarrow's Flight client and everything that asks something. It can be pickled, and then
+connects anew, so accessors work in worker processes that were spawned (torch, dask, ray). gRPC does not
+live through a fork: there it says so instead of waiting for ever. It knows nothing of artifacts.
 """
 
 from __future__ import annotations
@@ -29,6 +29,12 @@ Answer = TypeVar("Answer")
 ATTEMPTS = 4
 FIRST_PAUSE_SECONDS = 0.1
 CONNECTIONS = 2
+# The process that connected first; a forked child inherits it.
+_connected_in: int | None = None
+FORKED = (
+    "this process was forked from one that was connected, and gRPC does not live through a fork: "
+    "start workers with the method 'spawn' or 'forkserver'"
+)
 # Buffers of small messages begin anywhere; only those are copied to where their type wants them.
 ALIGNED = pa.ipc.IpcReadOptions(ensure_alignment=pa.ipc.Alignment.DataTypeSpecific)
 
@@ -52,7 +58,7 @@ class Connection:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self._lock = threading.Lock()
-        self._clients: dict[tuple[int, int], flight.FlightClient] = {}
+        self._clients: dict[int, flight.FlightClient] = {}
 
     def action(self, name: str, body: Json, repeat: bool = True) -> Json:
         """The one JSON result of an action; `repeat` when asking twice does no harm."""
@@ -96,14 +102,17 @@ class Connection:
         """Closes this process's connections; a later call opens new ones."""
         with self._lock:
             clients, self._clients = self._clients, {}
-        for (process, _), client in clients.items():
-            if process == os.getpid():
-                client.close()
+        for client in clients.values():
+            client.close()
 
     def _client(self, slot: int = 0) -> flight.FlightClient:
-        place = (os.getpid(), slot % CONNECTIONS)  # a client of another process must not be used after a fork
+        global _connected_in
+        if _connected_in not in (None, os.getpid()):
+            raise RuntimeError(FORKED)
         with self._lock:
+            place = slot % CONNECTIONS
             if place not in self._clients:
+                _connected_in = os.getpid()
                 self._clients[place] = self._connected()
             return self._clients[place]
 
