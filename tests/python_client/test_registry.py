@@ -162,7 +162,10 @@ class TestChanges:
             ln.Artifact.get(key="changing").load()
         new = ln.Artifact.get(key="changing").register()
         assert new.version == 1 and new.uid[:16] == old.uid[:16] and new.is_latest
-        assert ln.Artifact.get(key="changing") == new
+        assert ln.Artifact.get(key="changing") == new == ln.Artifact.get(new.uid)
+        assert ln.Artifact.get(old.uid[:16]) == new, "the beginning that all versions share is the latest"
+        with pytest.raises(sf.errors.FailedPrecondition, match="changed"):
+            ln.Artifact.get(key="changing", version=0)
         assert ln.Artifact.get(key="changing").load().equals(pandas.read_parquet(stack.NOTEBOOK / stack.shard_key(5), partitioning=None))
 
     def test_labels(self, open_ln):

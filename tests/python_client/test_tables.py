@@ -101,6 +101,9 @@ class TestDataset:
     def test_batches_scanner_and_counts(self, dataset, reference):
         batches = list(dataset.to_batches(columns=["n_genes"]))
         assert sum(batch.num_rows for batch in batches) == dataset.count_rows() == reference.count_rows() == 70
+        for condition in (None, sf.col("n_genes") > 0, pc.field("n_genes") > 0):
+            sizes = [batch.num_rows for batch in dataset.to_batches(filter=condition, batch_size=6)]
+            assert max(sizes) <= 6 and sum(sizes) == 70
         scanner = dataset.scanner(columns=["n_genes"], filter=pc.field("n_genes") > 1200)
         for _ in range(2):  # a scan can be run again
             assert scanner.count_rows() == scanner.to_table().num_rows == scanner.to_reader().read_all().num_rows

@@ -6,6 +6,7 @@ Sits between `connection` and the accessors. Reads metadata only.
 from __future__ import annotations
 
 import json
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,6 +63,7 @@ class Tree:
     def __init__(self, connection: Connection, source: Json) -> None:
         self.connection, self.source = connection, source
         self._nodes: dict[str, Json] | None = None
+        self._lock = threading.Lock()
         self._found: dict[str, Node] = {}
 
     def get(self, path: str) -> Node:
@@ -96,10 +98,14 @@ class Tree:
         return {**self.source, "node": path, **{name: value for name, value in fields.items() if value}}
 
     def _stored(self) -> dict[str, Json]:
-        if self._nodes is None:
-            answer = self.connection.action("tree", _target(self.source))
-            self._nodes = {node["path"]: node for node in answer.get("nodes", [])}
-        return self._nodes
+        with self._lock:
+            if self._nodes is None:
+                answer = self.connection.action("tree", _target(self.source))
+                self._nodes = {node["path"]: node for node in answer.get("nodes", [])}
+            return self._nodes
+
+    def __reduce__(self) -> tuple[type[Tree], tuple[Connection, Json]]:
+        return (Tree, (self.connection, self.source))
 
     def _read(self, path: str, stored: Json) -> Node:
         attributes = stored.get("attributes") or {}

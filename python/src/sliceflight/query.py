@@ -56,7 +56,7 @@ class QuerySet(Generic[Record]):
 
     def all(self) -> list[Record]:
         """All of them."""
-        return list(self)
+        return list(iter(self))  # list(self) would ask how many there are first
 
     def first(self) -> Record | None:
         """The first, or None."""

@@ -86,7 +86,9 @@ class ArtifactRegistry:
         except SliceflightError:  # registered, but not to be read: its record is still there
             if set(source) == {"key"}:
                 return self.filter(key=source["key"]).one()
-            listed = [artifact for artifact in self._set() if artifact.uid.startswith(source.get("uid", " "))]
+            if "version" in source:
+                raise
+            listed = [artifact for artifact in self._set() if artifact.uid.startswith(source["uid"])]
             found: Artifact = only(listed, f"artifact with {source}")
             return found
         if "artifact" not in summary:

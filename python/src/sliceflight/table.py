@@ -55,13 +55,15 @@ class Dataset:
         """
         return self.scanner(columns, filter).to_table()
 
-    def to_batches(self, columns: Columns = None, filter: Filter = None) -> Iterator[pa.RecordBatch]:
-        """The same, batch by batch, in bounded memory."""
-        return self.scanner(columns, filter).to_batches()
+    def to_batches(
+        self, columns: Columns = None, filter: Filter = None, batch_size: int | None = None
+    ) -> Iterator[pa.RecordBatch]:
+        """The same, batch by batch of at most `batch_size` rows, in bounded memory."""
+        return self.scanner(columns, filter, batch_size).to_batches()
 
-    def scanner(self, columns: Columns = None, filter: Filter = None) -> Scanner:
+    def scanner(self, columns: Columns = None, filter: Filter = None, batch_size: int | None = None) -> Scanner:
         """A scan that can be run in several ways."""
-        return Scanner(self, columns, both(self._condition, filter))
+        return Scanner(self, columns, both(self._condition, filter), batch_size)
 
     def count_rows(self, filter: Filter = None) -> int:
         """How many rows meet the filter."""
@@ -106,10 +108,10 @@ class Dataset:
 class Scanner:
     """One way of reading a `Dataset`."""
 
-    def __init__(self, dataset: Dataset, columns: Columns, condition: Filter) -> None:
+    def __init__(self, dataset: Dataset, columns: Columns, condition: Filter, batch_size: int | None = None) -> None:
         if isinstance(condition, Column):
             raise TypeError(f"{condition} is a column: compare it to get a condition")
-        self._dataset, self._columns = dataset, columns
+        self._dataset, self._columns, self._batch_size = dataset, columns, batch_size
         self._where = condition.sql if isinstance(condition, Condition) else None
         self._filter = condition if isinstance(condition, pc.Expression) else None
         if condition is not None and self._where is None and self._filter is None:
@@ -126,13 +128,13 @@ class Scanner:
     def projected_schema(self) -> pa.Schema:
         """Schema of what the scan gives."""
         if self._remote:
-            return self._dataset._stream(columns=self._wanted(), where=self._where).schema
+            return self._stream().schema
         return self._local(iter(())).projected_schema
 
     def to_reader(self) -> pa.RecordBatchReader:
         """The rows as a reader that other libraries take."""
         if self._remote:
-            return self._dataset._stream(columns=self._wanted(), where=self._where).reader()
+            return self._stream().reader()
         return self._local(self._read()).to_reader()
 
     def to_batches(self) -> Iterator[pa.RecordBatch]:
@@ -142,13 +144,13 @@ class Scanner:
     def to_table(self) -> pa.Table:
         """All rows."""
         if self._remote:
-            return self._dataset._stream(columns=self._wanted(), where=self._where).table()
+            return self._stream().table()
         return self._local(self._read()).to_table()
 
     def head(self, num_rows: int) -> pa.Table:
         """The first rows; reading stops with them."""
         if self._remote:
-            return self._dataset._stream(columns=self._wanted(), where=self._where, limit=num_rows).table()
+            return self._stream(limit=num_rows).table()
         found, rows = [], 0
         schema = self.projected_schema
         for batch in self.to_batches():
@@ -181,7 +183,7 @@ class Scanner:
             raise IndexError(f"row {first} is out of bounds")
         if self._remote:
             span = {"offset": first or None, "limit": last - first + 1}
-            table = self._dataset._stream(columns=self._wanted(), where=self._where, **span).table()
+            table = self._stream(**span).table()
         else:
             table = self.head(last + 1).slice(first)
         if table.num_rows <= last - first:
@@ -196,13 +198,18 @@ class Scanner:
     def _wanted(self) -> list[str] | None:
         return None if self._columns is None else list(self._columns)
 
+    def _stream(self, **fields: Any) -> Stream:
+        return self._dataset._stream(
+            columns=self._wanted(), where=self._where, max_batch_rows=self._batch_size, **fields
+        )
+
     def _narrow(self) -> list[str] | None:
         """One column that is cheap to read, for counting."""
         fixed = [field.name for field in self._dataset.schema if pa.types.is_primitive(field.type)]
         return (fixed or self._dataset.schema.names)[:1] or None
 
     def _read(self) -> Iterator[pa.RecordBatch]:
-        return self._dataset._stream(columns=self._needed(), where=self._where).batches()
+        return self._dataset._stream(columns=self._needed(), max_batch_rows=self._batch_size).batches()
 
     def _local(self, batches: Iterator[pa.RecordBatch]) -> ds.Scanner:
         """pyarrow's scan of the stream."""
