@@ -37,6 +37,9 @@ def same(found, expected):
         pandas.testing.assert_frame_equal(found, expected)
     elif isinstance(expected, pandas.api.extensions.ExtensionArray):
         pandas.testing.assert_extension_array_equal(found, expected)
+    elif type(expected).__module__.startswith("awkward"):
+        assert str(found.type) == str(expected.type)
+        assert found.to_list() == expected.to_list()
     elif expected is None:
         assert found is None
     elif isinstance(expected, numpy.ndarray):

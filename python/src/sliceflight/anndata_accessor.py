@@ -17,12 +17,11 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import pyarrow as pa
 
 from . import convert, expression
 from .array import LazyArray
 from .connection import Json
-from .element import element
+from .element import element, frame
 from .node import Node, Tree
 from .parallel import together
 from .selection import Selection
@@ -73,9 +72,11 @@ class Store:
             self._uns = self.value("uns", None, None) if "uns" in self.keys else {}
         return copy.deepcopy(self._uns)
 
-    def table(self, path: str, selectors: Json, columns: list[str] | None = None) -> pa.Table:
+    def frame(self, path: str, selectors: Json, columns: list[str] | None = None) -> pandas.DataFrame:
         """Rows of obs or var."""
-        return read(self.tree.connection, self.tree.request(self.prefix + path, columns=columns, **selectors))
+        path = self.prefix + path
+        table = read(self.tree.connection, self.tree.request(path, columns=columns, **selectors))
+        return convert.named(frame(self.tree, path, table))
 
 
 def selectors_for(node: Node, axis: Selection) -> list[Json]:
@@ -125,7 +126,7 @@ class StoredAxis:
             tree = self._store.tree
             schema = tree.connection.info(tree.request(self._store.prefix + self._name)).schema
             self._index = json.loads(schema.metadata[b"pandas"])["index_columns"][0]
-        return convert.frame(self._store.table(self._name, {self._name: selectors}, [self._index])).index
+        return self._store.frame(self._name, {self._name: selectors}, [self._index]).index
 
 
 class AnnDataView:
@@ -283,7 +284,7 @@ class AnnDataView:
         whole, positions = self._store.frames.get(name), selection.positions
         if whole is not None and positions is not None:
             return whole.iloc[np.asarray(positions)]
-        found = convert.frame(self._store.table(name, {name: selection.selectors()}))
+        found = self._store.frame(name, {name: selection.selectors()})
         if selection.whole:
             self._store.frames[name] = found
             self._store.axes[name].learn(found.index)
@@ -370,7 +371,7 @@ class AnnDataRawAccessor:
     def var(self) -> pandas.DataFrame:
         """Annotations of raw's variables, read once."""
         if self._var is None:
-            self._var = convert.frame(self._store.table("raw/var", {}))
+            self._var = self._store.frame("raw/var", {})
         return self._var
 
     @property

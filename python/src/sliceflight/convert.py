@@ -104,9 +104,8 @@ def together(
     return data, indices, indptr
 
 
-def frame(table: pa.Table) -> Any:
-    """The pandas data frame of a table, with its index; an index of numbers becomes texts, as AnnData's."""
-    found = data_frame(table)
+def named(found: Any) -> Any:
+    """A data frame of an AnnData's axis: an index of numbers becomes texts."""
     if found.index.dtype.kind in "iuf":
         found.index = found.index.astype(str)
     return found

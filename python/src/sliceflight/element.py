@@ -38,6 +38,8 @@ def element(tree: Tree, node: Node, selectors: Json | None = None) -> Any:
     if is_small(node):
         return decoded(read_small(tree.connection, request), node)
     stream = Stream(tree.connection, request)
+    if node.kind == "frame":
+        return frame(tree, node.path, stream.table())
     if node.kind == "array" and stream.rows is not None:
         return convert.filled(stream.schema, stream.rows, stream.batches(FILL_PREFETCH))
     return decoded(stream.table(), node)
@@ -54,8 +56,6 @@ def decoded(table: pa.Table, node: Node) -> Any:
     """The value of a node's answer."""
     if node.kind in ("csr", "csc"):
         return convert.matrix(table)
-    if node.kind == "frame":
-        return convert.data_frame(table)
     if node.kind == "column":
         return column(table, node.attributes.get("encoding-type", ""))
     if node.kind == "awkward":
@@ -64,6 +64,21 @@ def decoded(table: pa.Table, node: Node) -> Any:
         value = convert.array(table)[0]
         return value.item() if node.attributes.get("encoding-type") == "numeric-scalar" else value
     return convert.array(table)
+
+
+def frame(tree: Tree, path: str, table: pa.Table) -> Any:
+    """A data frame; texts that were stored with missing values get pandas' type for these."""
+    import pandas
+
+    found = convert.data_frame(table)
+    for field in table.schema:
+        stored = f"{path}/{field.name}"
+        if pa.types.is_string(field.type) and field.nullable and field.name in found.columns and stored in tree:
+            attributes = tree.get(stored).attributes
+            if attributes.get("encoding-type") == "nullable-string-array":
+                missing = float("nan") if attributes.get("na-value") == "NaN" else pandas.NA
+                found[field.name] = found[field.name].astype(pandas.StringDtype(na_value=missing))
+    return found
 
 
 def group(tree: Tree, node: Node, selectors: Json | None = None) -> dict[str, Any]:
