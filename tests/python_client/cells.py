@@ -38,7 +38,9 @@ def source(cell):
 
 def stored(cell):
     """The output that the file keeps for a cell."""
-    return "".join("".join(output.get("text", output.get("data", {}).get("text/plain", ""))) for output in cell["outputs"])
+    return "".join(
+        "".join(output.get("text", output.get("data", {}).get("text/plain", ""))) for output in cell["outputs"]
+    )
 
 
 def shown(code, names):
@@ -59,7 +61,9 @@ def write(address):
     for number, cell in enumerate(cell for cell in notebook["cells"] if is_code(cell)):
         text = next(outputs)
         cell["execution_count"] = number + 1
-        cell["outputs"] = [{"name": "stdout", "output_type": "stream", "text": text.splitlines(keepends=True)}] if text else []
+        cell["outputs"] = (
+            [{"name": "stdout", "output_type": "stream", "text": text.splitlines(keepends=True)}] if text else []
+        )
     NOTEBOOK.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
 
 

@@ -92,7 +92,9 @@ class TestTable:
         assert list(found.var_names) == list(expected.var_names)
 
     @pytest.mark.parametrize("key", [DENSE, FILES[0]])
-    @pytest.mark.parametrize("row", ["bool Series", "everything backwards", "int list with duplicates", "empty list", "int"])
+    @pytest.mark.parametrize(
+        "row", ["bool Series", "everything backwards", "int list with duplicates", "empty list", "int"]
+    )
     def test_to_memory(self, opened, memory, key, row):
         index = rows(memory[key].obs_names)[row]
         same_anndata(opened[key][index].to_memory(), memory[key][plain(index)].copy())
@@ -365,7 +367,9 @@ class TestBesideLaminDB:
         assert repr(opened[DENSE].X) == repr(reference.X)
         assert repr(opened[DENSE].obsm) == repr(reference.obsm)
 
-    @pytest.mark.parametrize("row", ["bool list", "slice", "unsorted int list", "names", "slice of names", "empty list"])
+    @pytest.mark.parametrize(
+        "row", ["bool list", "slice", "unsorted int list", "names", "slice of names", "empty list"]
+    )
     def test_to_memory(self, reference, opened, row):
         index = rows(reference.obs_names)[row]
         same_anndata(opened[DENSE][index].to_memory(), reference[index].to_memory())

@@ -181,7 +181,9 @@ class TestIndexing:
         numpy.testing.assert_array_equal(self.lazy[..., mask], self.memory[..., mask])
         numpy.testing.assert_array_equal(self.lazy[2, mask], self.memory[2, mask])
 
-    @pytest.mark.parametrize("index", [7, -8, (0, 6), [7], (0, 0, 0, 0), (..., ...), numpy.ones(6, bool), "x", 1.5, [0.5]])
+    @pytest.mark.parametrize(
+        "index", [7, -8, (0, 6), [7], (0, 0, 0, 0), (..., ...), numpy.ones(6, bool), "x", 1.5, [0.5]]
+    )
     def test_what_does_not_fit(self, index):
         with pytest.raises(IndexError):
             self.memory[index]

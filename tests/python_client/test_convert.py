@@ -12,7 +12,9 @@ from sliceflight import convert
 
 def rows_of(matrix, extension=b"sliceflight.csr_row", lengths=(1000,)):
     """A sparse answer in batches of `lengths` rows, as the server sends it."""
-    entry = pyarrow.struct([pyarrow.field("index", pyarrow.int32(), False), pyarrow.field("value", pyarrow.float32(), False)])
+    entry = pyarrow.struct(
+        [pyarrow.field("index", pyarrow.int32(), False), pyarrow.field("value", pyarrow.float32(), False)]
+    )
     metadata = {b"shape": json.dumps(matrix.shape).encode(), b"ARROW:extension:name": extension}
     field = pyarrow.field("X", pyarrow.list_(pyarrow.field("item", entry, False)), False, metadata)
     batches, start = [], 0
@@ -54,7 +56,9 @@ class TestMemory:
 
     def test_the_servers_batches_are_not_copied_either(self, ln_all, monkeypatch):
         seen = []
-        monkeypatch.setattr(convert, "value_column", lambda table, plain=convert.value_column: seen.append(table) or plain(table))
+        monkeypatch.setattr(
+            convert, "value_column", lambda table, plain=convert.value_column: seen.append(table) or plain(table)
+        )
         found = ln_all.Artifact.get(key="variants/variants.h5ad").open().X.to_memory()
         values = seen[0].column(0).chunk(0).values
         assert found.data.ctypes.data == values.field("value").buffers()[1].address
@@ -130,7 +134,9 @@ class TestTypes:
             assert found.tolist() == [1 + 2j, -1 + 0.5j]
 
     def test_records(self):
-        kind = pyarrow.struct([("a", pyarrow.int16()), ("pair", pyarrow.list_(pyarrow.float32(), 2)), ("t", pyarrow.string())])
+        kind = pyarrow.struct(
+            [("a", pyarrow.int16()), ("pair", pyarrow.list_(pyarrow.float32(), 2)), ("t", pyarrow.string())]
+        )
         column = pyarrow.array([{"a": 1, "pair": [1, 2], "t": "x"}, {"a": 2, "pair": [3, 4], "t": "y"}], kind)
         found = convert.array(pyarrow.table({"x": column}))
         assert found.dtype == numpy.dtype([("a", "i2"), ("pair", "f4", (2,)), ("t", object)])

@@ -20,13 +20,17 @@ def everything(count=25, width=9):
     data = anndata.AnnData(
         generator.random((count, width)).astype("float32"),
         obs=pandas.DataFrame({"n": numpy.arange(count), "b": numpy.arange(count) % 2 == 0}, index=names),
-        var=pandas.DataFrame({"kind": pandas.Categorical(["x", "y", "z"] * (width // 3))}, index=[f"g{n}" for n in range(width)]),
+        var=pandas.DataFrame(
+            {"kind": pandas.Categorical(["x", "y", "z"] * (width // 3))}, index=[f"g{n}" for n in range(width)]
+        ),
     )
     data.obs["text"] = pandas.array(["a", None] * (count // 2) + ["b"], dtype="string")
     data.obsm["ragged"] = ragged
     data.obsm["deep"] = generator.random((count, 3, 2))
     data.obsm["sparse"] = scipy.sparse.random(count, 6, density=0.3, format="csc", rng=generator)
-    data.obsm["frame"] = pandas.DataFrame({"a": numpy.arange(count), "k": pandas.Categorical(["p"] * count)}, index=names)
+    data.obsm["frame"] = pandas.DataFrame(
+        {"a": numpy.arange(count), "k": pandas.Categorical(["p"] * count)}, index=names
+    )
     data.varm["loadings"] = generator.random((width, 2))
     data.varp["pairs"] = scipy.sparse.random(width, width, density=0.5, format="csr", rng=generator)
     data.obsp["dense"] = generator.random((count, count))

@@ -23,8 +23,10 @@ def large(every_file, tmp_path_factory):
     """A session on a server that cuts its answers small, and the files in memory."""
     generator = numpy.random.default_rng(11)
     names = [f"a long name of a category number {number}" for number in range(3000)]
-    obs = pandas.DataFrame({"many": pandas.Categorical(generator.choice(names, 30000), categories=names[::-1])},
-                           index=[f"cell{number}" for number in range(30000)])
+    obs = pandas.DataFrame(
+        {"many": pandas.Categorical(generator.choice(names, 30000), categories=names[::-1])},
+        index=[f"cell{number}" for number in range(30000)],
+    )
     x = scipy.sparse.random(30000, 60, density=0.2, format="csr", dtype="float32", rng=generator)
     path = tmp_path_factory.mktemp("large") / "large.h5ad"
     anndata.AnnData(x, obs, obsm={"dense": generator.random((30000, 20))}, layers={"csc": x.tocsc()}).write_h5ad(path)
@@ -43,8 +45,10 @@ def test_many_endpoints_and_dictionaries(large):
     index = numpy.random.default_rng(3).permutation(30000)[:5000], slice(None, None, -3)
     same_anndata(adata[index].to_memory(), expected[index[0]].copy()[:, index[1]].copy())
     same(adata.obsm["dense"][::-2], expected.obsm["dense"][::-2])
-    pandas.testing.assert_frame_equal(adata[adata.col("many") == expected.obs.many.iloc[7]].obs,
-                                      expected.obs[expected.obs.many == expected.obs.many.iloc[7]])
+    pandas.testing.assert_frame_equal(
+        adata[adata.col("many") == expected.obs.many.iloc[7]].obs,
+        expected.obs[expected.obs.many == expected.obs.many.iloc[7]],
+    )
 
 
 def test_a_wrong_number_of_rows():

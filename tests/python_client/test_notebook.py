@@ -117,7 +117,9 @@ def test_the_lines_of_the_issue(notebook):
     adata = artifact.open()
     adata.X  # noqa: B018
     obs_idx = adata.obs.cell_type.isin(["Dendritic cells", "CD14+ Monocytes"]) & (adata.obs.percent_mito <= 0.05)
-    subset = adata[obs_idx]; subset.X; subset.to_memory()  # noqa: E702, B018
+    subset = adata[obs_idx]
+    subset.X
+    subset.to_memory()  # noqa: E702, B018
     assert adata[adata.col("percent_mito") <= 0.05, ["CD3D", "LYZ"]].X.shape == (70, 2)
     assert ln.Artifact.get(key="lndb-storage/testfile.hdf5").open()["mydataset"][-1] == 9
     dataset = ln.Artifact.get(key="sharded_parquet").open()
@@ -128,5 +130,8 @@ def test_the_lines_of_the_issue(notebook):
     assert ln.Collection.get(key="sharded_parquet_collection").open().to_table().to_pandas().shape == (20, 3)
     df = ln.Artifact.filter(ulabels=ln.ULabel.lookup().setosa, suffix=".parquet").first().load()
     assert isinstance(df, pandas.DataFrame) and len(df) == 10
-    artifact.path.view_tree(); ln.Artifact.search("pbmc"); ln.ULabel.lookup(); artifact.register()  # noqa: E702
+    artifact.path.view_tree()
+    ln.Artifact.search("pbmc")
+    ln.ULabel.lookup()
+    artifact.register()  # noqa: E702
     ln.close()

@@ -60,7 +60,11 @@ def test_types():
     pytest.importorskip("mypy")
     done = subprocess.run(
         [sys.executable, "-m", "mypy", "--strict", "--cache-dir", os.devnull],
-        cwd=PACKAGE, capture_output=True, text=True, timeout=170, check=False,
+        cwd=PACKAGE,
+        capture_output=True,
+        text=True,
+        timeout=170,
+        check=False,
     )
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
@@ -106,10 +110,17 @@ try:
 except ImportError as error:
     print("numpy" in str(error))
 """
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {"PYTHONPATH": str(target)}
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"} | {
+        "PYTHONPATH": str(target)
+    }
     done = subprocess.run(
         [sys.executable, "-c", code, str(target), notebook.serve().uri],
-        env=environment, cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
+        env=environment,
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.splitlines() == ["2", "['lndb-storage/pbmc68k.h5ad']", "True"]

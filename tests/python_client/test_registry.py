@@ -111,8 +111,8 @@ class TestArtifacts:
             open(path)
         ln.Artifact.get(key=stack.shard_key(1)).path.view_tree()
         name = stack.shard_key(1).rpartition("/")[2]
-        shown = f"0 sub-directories & 1 files with suffixes '.parquet'\ns3://{stack.BUCKET}/{stack.shard_key(1)}\n└── {name}\n"
-        assert capsys.readouterr().out == shown
+        title = "0 sub-directories & 1 files with suffixes '.parquet'"
+        assert capsys.readouterr().out == f"{title}\ns3://{stack.BUCKET}/{stack.shard_key(1)}\n└── {name}\n"
 
     def test_view_tree(self, ln, capsys):
         path = ln.Artifact.get(key="sharded_parquet").path
@@ -166,7 +166,11 @@ class TestChanges:
         assert ln.Artifact.get(old.uid[:16]) == new, "the beginning that all versions share is the latest"
         with pytest.raises(sf.errors.FailedPrecondition, match="changed"):
             ln.Artifact.get(key="changing", version=0)
-        assert ln.Artifact.get(key="changing").load().equals(pandas.read_parquet(stack.NOTEBOOK / stack.shard_key(5), partitioning=None))
+        assert (
+            ln.Artifact.get(key="changing")
+            .load()
+            .equals(pandas.read_parquet(stack.NOTEBOOK / stack.shard_key(5), partitioning=None))
+        )
 
     def test_labels(self, open_ln):
         ln = open_ln
@@ -215,7 +219,10 @@ class TestJoined:
         found = collection.open(join=join)
         assert found.shape == expected.shape
         assert list(found.obs_names) == list(expected.obs_names) and list(found.var_names) == list(expected.var_names)
-        same(found.X.to_memory().toarray(), numpy.asarray(expected.X if isinstance(expected.X, numpy.ndarray) else expected.X.toarray()))
+        same(
+            found.X.to_memory().toarray(),
+            numpy.asarray(expected.X if isinstance(expected.X, numpy.ndarray) else expected.X.toarray()),
+        )
         assert list(found.obs.columns) == list(expected.obs.columns)
         assert found.obs.cell_type.tolist() == expected.obs.cell_type.tolist()
         assert sorted(found.obsm) == sorted(expected.obsm) and sorted(found.layers) == sorted(expected.layers)

@@ -8,6 +8,7 @@ import subprocess
 import threading
 
 import pyarrow
+import pyarrow.compute
 import pyarrow.flight as flight
 import pytest
 
@@ -15,6 +16,7 @@ import sliceflight as sf
 from sliceflight import stream
 from sliceflight.connection import ATTEMPTS, Connection, Settings
 from sliceflight.progress import Progress
+from sliceflight.table import Dataset
 
 ROWS, PARTS = 1000, 5
 SCHEMA = pyarrow.schema([("n", pyarrow.int64())])
@@ -24,7 +26,9 @@ class Breaking(flight.FlightServerBase):
     """Numbers from 0 in several endpoints. `breaks` says how often a call ends as unavailable, and where."""
 
     def __init__(self, **options):
-        super().__init__("grpc://127.0.0.1:0" if "tls_certificates" not in options else "grpc+tls://localhost:0", **options)
+        super().__init__(
+            "grpc://127.0.0.1:0" if "tls_certificates" not in options else "grpc+tls://localhost:0", **options
+        )
         self.breaks, self.calls, self.error = {}, [], flight.FlightUnavailableError("store is away")
         self.open, self.most, self.lock, self.headers = 0, 0, threading.Lock(), []
         self.barrier = None
@@ -145,6 +149,22 @@ class TestRepetition:
             found.extend(stream.Stream(connected(server), {"key": "numbers"}).batches())
         assert numbers(found) == list(range(ROWS + 300))
 
+    @pytest.mark.parametrize(
+        "read",
+        [
+            lambda dataset: dataset.to_table(),
+            lambda dataset: dataset.to_table(filter=pyarrow.compute.field("n") >= 0),
+            lambda dataset: list(dataset.to_batches(columns={"m": pyarrow.compute.field("n") + 1})),
+            lambda dataset: pyarrow.RecordBatchReader.from_stream(dataset).read_all(),
+            lambda dataset: dataset.lazy().collect(),
+        ],
+    )
+    def test_failures_come_through_other_libraries(self, server, read):
+        """Each with the server's words, and all but Arrow's C stream with the class."""
+        server.breaks["rows 2"] = 100
+        with pytest.raises(OSError, match="store is away"):
+            read(Dataset(connected(server), {"key": "numbers"}, {}))
+
     def test_other_failures_are_not_repeated(self, server):
         server.error = flight.FlightServerError("a fault")
         server.breaks["get 0"] = 100
@@ -171,7 +191,11 @@ class TestErrors:
             ("Flight returned not found error, with message: no node 'a'", sf.errors.NotFound, KeyError),
             ("gRPC returned out-of-range error, with message: index 9", sf.errors.OutOfRange, IndexError),
             ("Flight returned invalid argument error, with message: bad", sf.errors.InvalidArgument, ValueError),
-            ("gRPC returned precondition failed error, with message: changed", sf.errors.FailedPrecondition, ValueError),
+            (
+                "gRPC returned precondition failed error, with message: changed",
+                sf.errors.FailedPrecondition,
+                ValueError,
+            ),
             ("gRPC returned resource exhausted error, with message: limit", sf.errors.ResourceExhausted, MemoryError),
             ("Flight returned unimplemented error, with message: zfp", sf.errors.Unimplemented, NotImplementedError),
             ("gRPC returned data loss error, with message: cut off", sf.errors.DataLoss, OSError),
@@ -226,7 +250,9 @@ class TestConnection:
 
     def test_certificates(self, tmp_path):
         key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
-        words = f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {certificate}"
+        words = (
+            f"openssl req -x509 -newkey rsa:2048 -nodes -days 2 -subj /CN=localhost -keyout {key} -out {certificate}"
+        )
         subprocess.run([*words.split(), "-addext", "subjectAltName=DNS:localhost"], check=True, capture_output=True)
         pair = (certificate.read_bytes(), key.read_bytes())
         with Breaking(tls_certificates=[pair]) as server:

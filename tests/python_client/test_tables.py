@@ -82,7 +82,9 @@ class TestDataset:
     @pytest.mark.parametrize("columns", [None, ["percent_mito"], ["index", "cell_type"]])
     def test_filters_of_pyarrow(self, dataset, reference, number, columns):
         condition = FILTERS[number]
-        equal(dataset.to_table(columns=columns, filter=condition), reference.to_table(columns=columns, filter=condition))
+        equal(
+            dataset.to_table(columns=columns, filter=condition), reference.to_table(columns=columns, filter=condition)
+        )
         assert dataset.count_rows(filter=condition) == reference.count_rows(filter=condition)
         equal(dataset.head(3, columns=columns, filter=condition), reference.head(3, columns=columns, filter=condition))
 
@@ -124,7 +126,10 @@ class TestDataset:
 
     def test_filter_of_a_dataset(self, dataset, reference):
         found = dataset.filter(pc.field("n_genes") > 1100).filter(pc.field("percent_mito") < 0.02)
-        equal(found.to_table(), reference.filter((pc.field("n_genes") > 1100) & (pc.field("percent_mito") < 0.02)).to_table())
+        equal(
+            found.to_table(),
+            reference.filter((pc.field("n_genes") > 1100) & (pc.field("percent_mito") < 0.02)).to_table(),
+        )
         assert dataset.filter(sf.col("n_genes") > 1100).count_rows() == reference.count_rows(pc.field("n_genes") > 1100)
         with pytest.raises(TypeError, match="combined"):
             dataset.filter(sf.col("n_genes") > 1100).to_table(filter=pc.field("n_genes") > 1)
@@ -139,7 +144,9 @@ class TestDataset:
         equal(table, reference.to_table())
 
     def test_load(self, ln, reference):
-        pandas.testing.assert_frame_equal(ln.Artifact.get(key="sharded_parquet").load(), reference.to_table().to_pandas())
+        pandas.testing.assert_frame_equal(
+            ln.Artifact.get(key="sharded_parquet").load(), reference.to_table().to_pandas()
+        )
 
     def test_what_is_refused(self, ln, dataset):
         with pytest.raises(KeyError, match="nope"):
@@ -168,7 +175,10 @@ class TestConditions:
         "text with a quote": (sf.col('a "quoted" name') == "it's", pc.field('a "quoted" name') == "it's"),
         "text with double quotes": (sf.col('a "quoted" name') == 'say "x"', pc.field('a "quoted" name') == 'say "x"'),
         "text with SQL": (sf.col('a "quoted" name') == "'); DROP --", pc.field('a "quoted" name') == "'); DROP --"),
-        "text with a backslash": (sf.col('a "quoted" name') == "back\\slash", pc.field('a "quoted" name') == "back\\slash"),
+        "text with a backslash": (
+            sf.col('a "quoted" name') == "back\\slash",
+            pc.field('a "quoted" name') == "back\\slash",
+        ),
         "empty text": (sf.col('a "quoted" name') == "", pc.field('a "quoted" name') == ""),
         "isin": (
             sf.col('a "quoted" name').isin(["it's", "ü", "nope"]),

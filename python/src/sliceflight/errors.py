@@ -145,7 +145,7 @@ _CLASSES: tuple[tuple[type[BaseException], type[SliceflightError]], ...] = (
     (flight.FlightError, SliceflightError),
 )
 _STATUS = re.compile(r"(?:Flight|gRPC) returned ([a-z -]+) error, with message: ", re.DOTALL)
-_DEBUG = re.compile(r"\.? (?:gRPC client debug context: |Client context: |Detail: (?:Internal|Failed))")
+_DEBUG = re.compile(r"\.? (?:gRPC client debug context: |Client context: |Detail: (?:Internal|Failed|Unavailable)\b)")
 
 
 def translated(error: BaseException) -> SliceflightError | None:

@@ -134,7 +134,8 @@ class BackedAccessor(Mapping[str, Member]):
     @property
     def tables(self) -> dict[str, AnnDataAccessor]:
         """AnnData objects below the root by name: modalities of MuData, tables of SpatialData."""
-        from .anndata_accessor import AnnDataAccessor, Store
+        from .anndata_accessor import AnnDataAccessor
+        from .anndata_store import Store
 
         tree, backend = self.storage._tree, self.storage._backend
         found = {}

@@ -63,7 +63,8 @@ def table(connection: Connection, source: Json, summary: Json, engine: str, opti
 
 def anndata(connection: Connection, source: Json, summary: Json, name: str) -> AnnDataAccessor:
     """An AnnData at the root."""
-    from .anndata_accessor import AnnDataAccessor, Store
+    from .anndata_accessor import AnnDataAccessor
+    from .anndata_store import Store
     from .node import Tree
 
     return AnnDataAccessor(Store(Tree(connection, source), summary, "", backend(summary)), name)
