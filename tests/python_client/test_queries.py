@@ -15,8 +15,9 @@ class Listing:
         self.records = [{"type": "artifact", "uid": f"{n:020}", "key": f"k{n}"} for n in range(count)]
         self.records.append({"type": "collection", "uid": "c", "key": "c"})
         self.asked = []
+        self.actions = frozenset({"search"})
 
-    def results(self, name, body):
+    def pages(self, name, body):
         assert name == "search"
         self.asked.append(body)
         found = [record for record in self.records if record["key"].startswith(body.get("key_prefix", ""))]
@@ -37,6 +38,34 @@ def test_more_than_the_server_ever_lists():
     with pytest.raises(sf.errors.ResourceExhausted, match="100000"):
         found.all()
     assert found.filter(limit=7).all() == [f"k{n}" for n in range(7)]
+
+
+def test_a_limit_counts_what_is_found():
+    listing = Listing(2345)
+    assert artifacts(listing).filter(key__startswith="k23", limit=3).all() == ["k23", "k230", "k231"]
+    assert artifacts(listing).filter(limit=0).first() is None
+
+
+def test_pages(monkeypatch):
+    from sliceflight.connection import Connection, Settings
+
+    answers = {None: (["a", "b"], "t1"), "t1": ([], "t2"), "t2": (["c"], None)}
+    asked = []
+
+    def results(self, name, body):
+        asked.append(body)
+        keys, token = answers[body.get("page_token")]
+        yield from ({"type": "artifact", "uid": key, "key": key} for key in keys)
+        if token:
+            yield {"type": "page", "next_page_token": token}
+
+    monkeypatch.setattr(Connection, "results", results)
+    monkeypatch.setattr(Connection, "actions", frozenset({"lookup", "search"}))
+    found = QuerySet(Connection(Settings("grpc://nowhere:1")), "artifact", lambda record: record["key"], Criteria())
+    assert found.filter(suffix=".h5ad").all() == ["a", "b", "c"]
+    assert [body.get("page_token") for body in asked] == [None, "t1", "t2"]
+    assert all((body["suffix"], body["type"]) == (".h5ad", "artifact") for body in asked)
+    assert found.first() == "a" and len(asked) == 4, "one page is enough for the first"
 
 
 def test_the_first_needs_few():

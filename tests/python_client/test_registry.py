@@ -146,7 +146,7 @@ class TestChanges:
         assert found == collection and found.artifacts == [first, second] and found.description == "both"
         assert found.open().count_rows() == first.n_observations + second.n_observations
         collection.delete()
-        second.delete()
+        second.delete(permanent=True)
         with pytest.raises(KeyError):
             ln.Collection.get(key="mine/both")
         with pytest.raises(KeyError):
@@ -188,9 +188,24 @@ class TestChanges:
         assert ln.Artifact.filter(ulabels="checked").one() == artifact
         assert artifact.labels == ["checked", "setosa"] or artifact.labels == ["setosa", "checked"]
 
+    def test_trash_and_unlabel(self, open_ln, every_file):
+        ln = open_ln
+        if "trash" not in ln.connection.actions:
+            pytest.skip("this server has no trash")
+        every_file.put("binned.parquet", stack.NOTEBOOK / stack.shard_key(6))
+        artifact = ln.Artifact.register(f"s3://{stack.BUCKET}/binned.parquet", key="binned", labels=["a", "b"])
+        artifact.ulabels.remove("a")
+        assert ln.Artifact.get(key="binned").labels == ["b"]
+        artifact.delete()
+        assert ln.Artifact.filter(key="binned").all() == []
+        assert ln.Artifact.filter(trashed=True).one() == artifact
+        artifact.restore()
+        assert ln.Artifact.get(key="binned") == artifact
+        assert ln.Artifact.filter(key__glob="bin*").one() == artifact
+
     def test_a_server_that_does_not_allow_it(self, ln):
         artifact = ln.Artifact.get(key=PBMC)
-        for change in (artifact.register, artifact.delete, lambda: artifact.label("a")):
+        for change in (artifact.register, lambda: artifact.delete(permanent=True), lambda: artifact.label("a")):
             with pytest.raises(PermissionError, match="allow_register"):
                 change()
         with pytest.raises(sf.errors.PermissionDenied):

@@ -104,7 +104,7 @@ class Artifact:
     @property
     def ulabels(self) -> Labels:
         """Its labels, as LaminDB writes it: `artifact.ulabels.all()`, `artifact.ulabels.add("checked")`."""
-        return Labels(self.labels, self.label)
+        return Labels(self.labels, self.label, self.unlabel)
 
     @property
     def path(self) -> ArtifactPath:
@@ -171,9 +171,20 @@ class Artifact:
         self._record = self._connection.action("label", body, repeat=False)
         return self
 
-    def delete(self) -> None:
-        """Removes the record, never the data; the server must allow it."""
-        self._connection.action("remove", self._source, repeat=False)
+    def unlabel(self, *labels: Any) -> Self:
+        """Takes labels off by name; the server must allow it."""
+        body = {"uid": self.uid, "labels": names_of(list(labels))}
+        self._record = self._connection.action("unlabel", body, repeat=False)
+        return self
+
+    def delete(self, permanent: bool = False) -> None:
+        """Moves the record to the trash, or removes it; never the data. The server must allow it."""
+        self._connection.action("remove" if permanent else "trash", self._source, repeat=False)
+
+    def restore(self) -> Self:
+        """Takes the record out of the trash; the server must allow it."""
+        self._connection.action("restore", self._source, repeat=False)
+        return self
 
     @property
     def _source(self) -> Json:

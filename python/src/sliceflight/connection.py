@@ -59,6 +59,7 @@ class Connection:
         self.settings = settings
         self._lock = threading.Lock()
         self._clients: dict[int, flight.FlightClient] = {}
+        self._actions: frozenset[str] | None = None
 
     def action(self, name: str, body: Json, repeat: bool = True) -> Json:
         """The one JSON result of an action; `repeat` when asking twice does no harm."""
@@ -66,6 +67,28 @@ class Connection:
         if len(results) != 1:
             raise ValueError(f"action '{name}' gave {len(results)} results, expected one")
         return results[0]
+
+    @property
+    def actions(self) -> frozenset[str]:
+        """The names of the actions that the server has, asked once."""
+        if self._actions is None:
+            listed = self.attempt(lambda: list(self._client().list_actions(self._options())))
+            self._actions = frozenset(action.type for action in listed)
+        return self._actions
+
+    def pages(self, name: str, body: Json) -> Iterator[Json]:
+        """The JSON results of an action that answers in pages, of all pages."""
+        token: str | None = None
+        while True:
+            asked = body if token is None else {**body, "page_token": token}
+            token = None
+            for result in self._page(name, asked):
+                if result.get("type") == "page":
+                    token = result.get("next_page_token")
+                else:
+                    yield result
+            if not token:
+                return
 
     def results(self, name: str, body: Json) -> Iterator[Json]:
         """The JSON results of an action, as they arrive."""
@@ -104,6 +127,9 @@ class Connection:
             clients, self._clients = self._clients, {}
         for client in clients.values():
             client.close()
+
+    def _page(self, name: str, body: Json) -> list[Json]:
+        return self.attempt(lambda: list(self.results(name, body)))
 
     def _client(self, slot: int = 0) -> flight.FlightClient:
         global _connected_in

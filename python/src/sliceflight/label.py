@@ -31,8 +31,8 @@ class ULabel:
 class Labels:
     """The labels of one artifact."""
 
-    def __init__(self, names: list[str], attach: Callable[..., Any]) -> None:
-        self._names, self._attach = names, attach
+    def __init__(self, names: list[str], attach: Callable[..., Any], detach: Callable[..., Any]) -> None:
+        self._names, self._attach, self._detach = names, attach, detach
 
     def all(self) -> list[ULabel]:
         """All of them."""
@@ -41,6 +41,10 @@ class Labels:
     def add(self, *labels: ULabel | str) -> None:
         """Attaches labels; the server must allow it."""
         self._attach(*labels)
+
+    def remove(self, *labels: ULabel | str) -> None:
+        """Takes labels off; the server must allow it."""
+        self._detach(*labels)
 
     def __iter__(self) -> Iterator[ULabel]:
         return iter(self.all())
@@ -90,6 +94,9 @@ class LabelRegistry:
 
     def all(self) -> list[ULabel]:
         """All labels by name."""
+        if "lookup" in self._connection.actions:
+            found = self._connection.pages("lookup", {"of": "labels"})
+            return [ULabel(label["name"]) for label in found]
         records = self._connection.attempt(lambda: list(self._connection.results("search", {"limit": MOST})))
         names = {name for record in records for name in names_of(record.get("labels"))}
         return [ULabel(name) for name in sorted(names)]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import datetime
 from collections.abc import Callable, Iterator
+from itertools import islice
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, overload
 
 from .connection import Connection, Json
@@ -124,26 +125,32 @@ class QuerySet(Generic[Record]):
     def __repr__(self) -> str:
         return f"<QuerySet of {self._kind}s with {self._criteria}>"
 
-    def _records(self, limit: int = MOST) -> Iterator[Json]:
-        """The records as they arrive; the server gives at most `limit` of any kind.
+    def _records(self, page: int = MOST) -> Iterator[Json]:
+        """The records as they arrive, asked for in pages of at most `page`."""
+        found = (record for record in self._listed(page) if self._criteria.meets(record))
+        return islice(found, self._criteria.limit)
+
+    def _listed(self, page: int) -> Iterator[Json]:
+        """Records of this kind that the server finds.
 
         # Raises
-        `ResourceExhausted` when there may be more than the server lists.
+        `ResourceExhausted` when a server that knows no pages may have more.
         """
-        listed = 0
-        for record in self._connection.results("search", {"limit": limit, **self._criteria.sent}):
+        listed, paged = 0, "lookup" in self._connection.actions
+        kind = {"type": self._kind} if paged else {}
+        for record in self._connection.pages("search", {"limit": page, **kind, **self._criteria.sent}):
             listed += 1
-            if record.get("type", self._kind) == self._kind and self._criteria.meets(record):
+            if record.get("type", self._kind) == self._kind:
                 yield record
-        if listed >= MOST and "limit" not in self._criteria.sent:
+        if listed >= MOST and not paged and self._criteria.limit is None:
             raise ResourceExhausted(f"the server lists {listed} records at most: ask for fewer, or give a limit")
 
 
 class Criteria:
     """What is sent to the server, and what is compared here: exact keys and uids."""
 
-    def __init__(self, sent: Json | None = None, exact: Json | None = None) -> None:
-        self.sent, self._exact = sent or {}, exact or {}
+    def __init__(self, sent: Json | None = None, exact: Json | None = None, limit: int | None = None) -> None:
+        self.sent, self._exact, self.limit = sent or {}, exact or {}, limit
 
     def narrowed(self, conditions: Json) -> Criteria:
         """These criteria and more.
@@ -151,7 +158,8 @@ class Criteria:
         # Raises
         `InvalidArgument` for a condition that contradicts or that has no meaning.
         """
-        sent, exact = dict(self.sent), dict(self._exact)
+        sent, exact, conditions = dict(self.sent), dict(self._exact), dict(conditions)
+        limit = conditions.pop("limit", self.limit)
         for name, value in conditions.items():
             for field, meant, here in said(name, value):
                 target = exact if here else sent
@@ -160,7 +168,7 @@ class Criteria:
                 elif field in target and target[field] != meant and field != "key_prefix":
                     raise InvalidArgument(f"'{field}' is asked for twice: {target[field]!r} and {meant!r}")
                 target[field] = meant
-        return Criteria(sent, exact)
+        return Criteria(sent, exact, limit)
 
     def meets(self, record: Json) -> bool:
         """Whether a record that the server found has the exact values."""
