@@ -1,7 +1,5 @@
 //! Registration: what lies at a URL, how large it is, which version it is.
 
-use std::path::Path;
-
 use super::open::Opened;
 use super::{Engine, Registration};
 use crate::error::{Error, Kind, Result};
@@ -101,7 +99,7 @@ impl Engine {
     /// A single object as an artifact. A zip archive is a zarr store when it is called so or holds one.
     async fn file(&self, identity: ObjectIdentity) -> Result<Artifact> {
         let ObjectIdentity { url, etag, size, .. } = identity;
-        let mut kind = kind_of_file(&url);
+        let mut kind = ArtifactKind::of_file(&url);
         let mut files = Vec::new();
         if is_zip(&url) {
             let is_zarr = is_zarr_zip(&url) || self.holds_zarr(&url, &etag, size).await?;
@@ -152,15 +150,6 @@ fn default_key(location: &Location) -> String {
     if below.is_empty() { name.to_owned() } else { below.to_owned() }
 }
 
-fn kind_of_file(url: &str) -> ArtifactKind {
-    match Path::new(url).extension().and_then(|extension| extension.to_str()) {
-        Some("h5ad") => ArtifactKind::H5ad,
-        Some("h5" | "hdf5" | "h5mu" | "loom" | "nc") => ArtifactKind::Hdf5,
-        Some("parquet" | "pq") => ArtifactKind::Parquet,
-        _ => ArtifactKind::Other,
-    }
-}
-
 fn is_zip(url: &str) -> bool {
     url.ends_with(".zip")
 }
@@ -198,7 +187,7 @@ fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
         name.starts_with(['.', '_'])
     };
     let shards: Vec<_> = files.into_iter().filter(|file| !hidden(file)).collect();
-    let other = shards.iter().find(|file| kind_of_file(&file.path) != ArtifactKind::Parquet);
+    let other = shards.iter().find(|file| ArtifactKind::of_file(&file.path) != ArtifactKind::Parquet);
     if let Some(other) = other {
         return Err(Error::invalid(format!(
             "folder '{url}' is neither a zarr store nor a folder of parquet files: it has '{}'",

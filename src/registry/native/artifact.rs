@@ -40,6 +40,7 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<Found> {
         created_at: row.get(13).map_err(of)?,
         labels: Vec::new(),
         files: Vec::new(),
+        recorded: None,
     };
     Ok(Found { id: row.get(0).map_err(of)?, artifact })
 }
