@@ -22,7 +22,7 @@ pub(super) fn criteria(expression: &[u8]) -> Result<Criteria> {
     if expression.iter().all(u8::is_ascii_whitespace) {
         return Ok(Criteria::default());
     }
-    object("criteria", expression)
+    Criteria::from_json(object("criteria", expression)?)
 }
 
 /// The info of one entry: its descriptor, a ticket for its default node, and its record as
