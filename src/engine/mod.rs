@@ -29,6 +29,7 @@ mod axis_table;
 mod describe;
 mod explain;
 mod hierarchy;
+mod instances;
 mod joined;
 mod listing;
 mod metadata;
@@ -40,9 +41,11 @@ mod selection_summary;
 mod slice;
 mod tabular;
 
+pub use instances::LaminDb;
 pub use options::{EngineOptions, Limits, MergeGap};
 pub use slice::Slice;
 
+use instances::{Contents, Look};
 use open::Opened;
 
 /// Record batches in order; dropping the stream stops its work.
@@ -63,6 +66,9 @@ pub struct Engine {
     merge_gap: MergeGap,
     opened: Mutex<LruCache<String, Opened>>,
     joined: Mutex<LruCache<String, Arc<joined::Members>>>,
+    /// LaminDB instances as configured, in the order of those of the registry.
+    instances: Vec<LaminDb>,
+    contents: Arc<Contents>,
     /// libhdf5 in worker processes, where it is built in.
     library: Option<Arc<Library>>,
 }
@@ -101,7 +107,8 @@ impl Engine {
     /// registry cannot be opened.
     pub async fn open(options: EngineOptions) -> Result<Arc<Self>> {
         let limits = &options.limits;
-        let registry = Registry::open(&options.registry).await?;
+        let mut registry = Registry::open(&options.registry).await?;
+        instances::open_all(&mut registry, &options.instances, &storage_options(limits)).await?;
         let mut storages = Storages::new(storage_options(limits));
         if let Some((path, bytes)) = options.disk_cache.clone() {
             // Listing a large cache takes a while, and blocks.
@@ -113,6 +120,7 @@ impl Engine {
             storages.add(root, store_options.clone())?;
         }
         add_registered(&storages, &registry).await?;
+        instances::add_storages(&storages, &registry, &options.instances).await?;
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let decoders = usize::try_from(limits.decode_threads).unwrap_or(cores);
         let context = ReadContext::new(
@@ -130,6 +138,8 @@ impl Engine {
             merge_gap: limits.merge_gap,
             opened: Mutex::new(LruCache::new(OPEN_ARTIFACTS)),
             joined: Mutex::new(LruCache::new(OPEN_COLLECTIONS)),
+            instances: options.instances,
+            contents: Arc::default(),
             library: library(options.hdf5_worker, &options.limits),
         }))
     }
@@ -195,7 +205,10 @@ impl Engine {
     /// `NotFound` when there is none, `FailedPrecondition` for a member of a collection.
     pub async fn remove(&self, source: &Source) -> Result<u64> {
         let one_version = matches!(source, Source::Uid(_) | Source::Key { version: Some(_), .. });
-        match self.find(source).await? {
+        match self.named(source).await? {
+            Found::Artifact(artifact) if artifact.recorded.is_some() => Err(crate::error::Error::failed_precondition(
+                format!("'{}' belongs to a LaminDB instance, which is only read", artifact.key),
+            )),
             Found::Artifact(artifact) if artifact.uid.is_empty() => {
                 Err(crate::error::Error::not_found(format!("'{}' is not registered", artifact.url)))
             }
@@ -244,14 +257,20 @@ impl Engine {
     async fn learn_storage_of(&self, url: &str) -> Result<()> {
         match self.storages.resolve(url) {
             Err(error) if error.kind() == crate::error::Kind::PermissionDenied => {
-                add_registered(&self.storages, &self.registry).await
+                add_registered(&self.storages, &self.registry).await?;
+                instances::add_storages(&self.storages, &self.registry, &self.instances).await
             }
             _ => Ok(()),
         }
     }
 
-    /// The artifact that `source` names, or the collection when no artifact has its key.
+    /// The artifact that `source` names, or the collection when no artifact has its key, with their contents.
     async fn find(&self, source: &Source) -> Result<Found> {
+        self.contents_of(self.named(source).await?, Look::IfOld).await
+    }
+
+    /// What `source` names, as the registries know it.
+    async fn named(&self, source: &Source) -> Result<Found> {
         match source {
             Source::Collection(name) => Ok(Found::Collection(self.registry.collection(name).await?)),
             Source::Key { key, version: None } => match self.registry.artifact(source).await {

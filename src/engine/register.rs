@@ -55,19 +55,31 @@ impl Engine {
     /// # Errors
     /// As [`Engine::register`].
     pub(super) async fn look(&self, url: &str) -> Result<Artifact> {
+        self.look_at(url).await.map(|(artifact, _)| artifact)
+    }
+
+    /// As [`Engine::look`], with the bytes of all that is stored there, also of what is not read.
+    ///
+    /// # Errors
+    /// As [`Engine::register`].
+    pub(super) async fn look_at(&self, url: &str) -> Result<(Artifact, u64)> {
         self.learn_storage_of(url).await?;
         let location = self.storages.resolve(url).map_err(|error| match error.kind() {
             // No root can be of a scheme that is not supported: the URL lies outside them all.
             Kind::Unimplemented => Error::permission_denied(format!("outside all storage roots: {error}")),
             _ => error,
         })?;
+        let mut stored = None;
         let mut found = match self.storages.head(&location.url).await {
             Ok(identity) => self.file(identity).await?,
             // Without the right to list, a store refuses what does not exist.
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::PermissionDenied) => {
                 match self.storages.list_files(&location.url).await {
                     Ok(files) if files.is_empty() => return Err(error),
-                    Ok(files) => folder(&location.url, files)?,
+                    Ok(files) => {
+                        stored = Some(bytes_of(&files));
+                        folder(&location.url, files)?
+                    }
                     Err(refused) if refused.kind() == Kind::PermissionDenied => {
                         self.unlisted(&location.url).await.ok_or(refused)?
                     }
@@ -81,7 +93,8 @@ impl Engine {
         found.suffix = if is_shards { String::new() } else { suffix(&location.url) };
         found.url = location.url;
         found.is_latest = true;
-        Ok(found)
+        let stored = stored.unwrap_or(found.size);
+        Ok((found, stored))
     }
 
     /// A zarr store whose folder must not be listed, known by the version of its root document alone.
@@ -122,7 +135,7 @@ impl Engine {
     }
 
     /// Rows of the table or observations of the AnnData file; none when it has none or does not open.
-    async fn observations(&self, artifact: &Artifact) -> Option<u64> {
+    pub(super) async fn observations(&self, artifact: &Artifact) -> Option<u64> {
         if artifact.kind == ArtifactKind::Other {
             return None;
         }
@@ -172,7 +185,7 @@ fn suffix(url: &str) -> String {
 
 /// A folder as an artifact: a zarr store, or parquet shards in byte order of their paths.
 fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
-    let size = files.iter().fold(0, |total: u64, file| total.saturating_add(file.size));
+    let size = bytes_of(&files);
     let etag = digest(&files);
     let is_zarr = files.iter().any(|file| ZARR_ROOTS.contains(&file.path.as_str()));
     let pinned = |file: ListedFile| PinnedFile { path: file.path, size: file.size, etag: file.etag };
@@ -194,7 +207,7 @@ fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
             other.path
         )));
     }
-    let size = shards.iter().fold(0, |total: u64, file| total.saturating_add(file.size));
+    let size = bytes_of(&shards);
     Ok(Artifact {
         size,
         etag,
@@ -203,6 +216,10 @@ fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
         files: shards.into_iter().map(pinned).collect(),
         ..Artifact::default()
     })
+}
+
+fn bytes_of(files: &[ListedFile]) -> u64 {
+    files.iter().fold(0, |total, file| total.saturating_add(file.size))
 }
 
 /// One text for the versions of all files: the SHA-256 of their paths, sizes and ETags.

@@ -8,6 +8,7 @@ pub mod criteria;
 pub mod data_type;
 pub mod index_join;
 pub mod index_store;
+pub mod object_files;
 pub mod request;
 pub mod selection;
 pub mod shared_cache;

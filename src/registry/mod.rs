@@ -3,23 +3,26 @@
 //! Sits between the command line or the Flight service and the databases. What is read asks every
 //! registry that is served; what is written goes to the one of our own ([`Registry::native`]).
 
+mod find;
+pub mod lamindb;
 pub mod native;
 
 use std::path::Path;
 
 use async_trait::async_trait;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::artifact::{Artifact, Collection};
 use crate::model::criteria::Criteria;
 use crate::model::index_store::IndexStore;
-use crate::model::request::Source;
+use lamindb::{After, Instance};
 use native::NativeRegistry;
 
 /// Everything that is served under keys. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Registry {
     native: NativeRegistry,
+    instances: Vec<Instance>,
 }
 
 impl Registry {
@@ -28,7 +31,28 @@ impl Registry {
     /// # Errors
     /// As [`NativeRegistry::open_with`].
     pub async fn open(path: impl AsRef<Path>) -> Result<Self> {
-        Ok(Self { native: NativeRegistry::open(path).await? })
+        Ok(Self { native: NativeRegistry::open(path).await?, instances: Vec::new() })
+    }
+
+    /// Serves a LaminDB instance beside what there is. Its keys begin with its name, if it has one.
+    ///
+    /// # Errors
+    /// `InvalidArgument` when another instance has the same name, or none like this one.
+    pub fn add_instance(&mut self, instance: Instance) -> Result<()> {
+        if let Some(other) = self.instances.iter().find(|other| other.name() == instance.name()) {
+            let (name, other) = (instance.name().unwrap_or("none"), other.shown());
+            return Err(Error::invalid(format!(
+                "the LaminDB instances {other} and {} have the same name ({name}): each but one needs a name of its own",
+                instance.shown()
+            )));
+        }
+        self.instances.push(instance);
+        Ok(())
+    }
+
+    /// The LaminDB instances that are served.
+    pub fn instances(&self) -> &[Instance] {
+        &self.instances
     }
 
     /// The registry of our own: the only one that is ever written.
@@ -36,28 +60,17 @@ impl Registry {
         &self.native
     }
 
-    /// The artifact that `source` names, with labels and files.
-    ///
-    /// # Errors
-    /// As [`NativeRegistry::artifact`].
-    pub async fn artifact(&self, source: &Source) -> Result<Artifact> {
-        self.native.artifact(source).await
-    }
-
-    /// The collection of a key or of a uid (full or a unique prefix), with its artifacts in order.
-    ///
-    /// # Errors
-    /// As [`NativeRegistry::collection`].
-    pub async fn collection(&self, key_or_uid: &str) -> Result<Collection> {
-        self.native.collection(key_or_uid).await
-    }
-
     /// All collections, with their artifacts.
     ///
     /// # Errors
     /// As [`NativeRegistry::collections`].
     pub async fn collections(&self) -> Result<Vec<Collection>> {
-        self.native.collections().await
+        let mut all = self.native.collections().await?;
+        for instance in &self.instances {
+            all.extend(instance.collections().await?);
+        }
+        all.sort_by(|left, right| left.key.cmp(&right.key));
+        Ok(all)
     }
 
     /// Artifacts that meet the criteria: by rank when words are searched, else by key.
@@ -65,9 +78,21 @@ impl Registry {
     /// # Errors
     /// As [`NativeRegistry::list`].
     pub async fn list(&self, criteria: &Criteria) -> Result<Vec<Artifact>> {
-        let Some(words) = &criteria.search else { return self.native.list(criteria.clone()).await };
-        let found = self.native.search(words, None).await?;
-        Ok(found.into_iter().filter(|artifact| meets(artifact, criteria)).collect())
+        let mut found: Vec<(f64, Artifact)> = match &criteria.search {
+            None => self.native.list(criteria.clone()).await?.into_iter().map(|artifact| (0.0, artifact)).collect(),
+            Some(words) => {
+                let found = self.native.search(words, None).await?.into_iter();
+                found.filter(|artifact| meets(artifact, criteria)).map(|artifact| (0.0, artifact)).collect()
+            }
+        };
+        let limit = criteria.limit.unwrap_or(1_000).min(100_000);
+        for instance in &self.instances {
+            found.extend(instance.list(criteria, After::default(), limit).await?);
+        }
+        let order = |(rank, artifact): &(f64, Artifact)| (*rank, artifact.key.clone());
+        found.sort_by(|left, right| order(left).partial_cmp(&order(right)).unwrap_or(std::cmp::Ordering::Equal));
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        Ok(found.into_iter().map(|(_, artifact)| artifact).collect())
     }
 }
 

@@ -4,21 +4,21 @@
 //! It never reads an object and never holds a credential. Every call runs off the async runtime on one of a few connections: one
 //! that writes, some that read.
 
-mod artifact;
+pub(crate) mod artifact;
 mod collection;
-mod connections;
-mod failure;
+pub(crate) mod connections;
+pub(crate) mod failure;
 mod find;
 mod index;
 mod label;
 mod list;
 mod migration;
-mod near;
+pub(crate) mod near;
 mod register;
 mod remove;
-mod search;
+pub(crate) mod search;
 mod storage;
-mod uid;
+pub(crate) mod uid;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

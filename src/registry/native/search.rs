@@ -52,7 +52,7 @@ pub(crate) fn remove(transaction: &Transaction<'_>, id: i64) -> Result<()> {
 }
 
 /// The words as quoted prefixes: nothing in them is syntax of the search engine.
-fn quoted(words: &str) -> String {
+pub(crate) fn quoted(words: &str) -> String {
     let words = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).take(WORDS);
     let quoted: Vec<String> =
         words.map(|word| format!("\"{}\"*", word.replace('\0', "").replace('"', "\"\""))).collect();
