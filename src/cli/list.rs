@@ -3,6 +3,7 @@
 use clap::Args;
 use serde_json::{Map, Value};
 
+use super::filters::Filters;
 use super::{Common, print, table};
 use crate::error::Result;
 
@@ -12,30 +13,21 @@ pub(super) struct List {
     /// Keys beginning with this.
     #[arg(value_name = "PREFIX")]
     prefix: Option<String>,
-    /// Artifacts with this label.
-    #[arg(long, value_name = "NAME")]
-    label: Option<String>,
-    /// Artifacts with this suffix (`.h5ad`).
-    #[arg(long)]
-    suffix: Option<String>,
-    /// At most so many.
-    #[arg(long)]
-    limit: Option<u64>,
+    #[command(flatten)]
+    filters: Filters,
 }
 
 impl List {
     pub(super) async fn run(self, common: &Common) -> Result<()> {
-        let mut criteria = Map::new();
-        let texts = [("key_prefix", self.prefix), ("label", self.label), ("suffix", self.suffix)];
-        criteria.extend(texts.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?.into()))));
-        criteria.extend(self.limit.map(|limit| ("limit".to_owned(), limit.into())));
-        show(common, criteria).await
+        let mut criteria = self.filters.criteria()?;
+        criteria.extend(self.prefix.map(|prefix| ("key_prefix".to_owned(), prefix.into())));
+        show(common, criteria, self.filters.limit).await
     }
 }
 
-/// Prints what meets `criteria`.
-pub(super) async fn show(common: &Common, criteria: Map<String, Value>) -> Result<()> {
-    let entries = common.target().await?.action("search", &Value::Object(criteria)).await?;
+/// Prints what meets `criteria`, up to `limit`.
+pub(super) async fn show(common: &Common, criteria: Map<String, Value>, limit: Option<u64>) -> Result<()> {
+    let entries = common.target().await?.pages("search", criteria, limit).await?;
     if common.json {
         return print::json(&Value::Array(entries));
     }
@@ -48,19 +40,34 @@ fn row(entry: &Value) -> Vec<String> {
     let text = |name: &str| entry.get(name).and_then(Value::as_str).unwrap_or_default().to_owned();
     let number = |name: &str| entry.get(name).and_then(Value::as_u64);
     if entry.get("type").and_then(Value::as_str) == Some("collection") {
-        let members = entry.get("artifacts").and_then(Value::as_array).map_or(0, Vec::len);
-        let size = format!("{members} artifacts");
+        let size = format!("{} artifacts", number("n_artifacts").unwrap_or_default());
         return vec![text("key"), "collection".into(), String::new(), String::new(), size, String::new(), text("uid")];
     }
-    let labels: Vec<_> =
-        entry.get("labels").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect();
     vec![
         text("key"),
         text("kind"),
         number("version").map(|version| version.to_string()).unwrap_or_default(),
         number("n_observations").map(|rows| rows.to_string()).unwrap_or_default(),
         number("size").map(print::size).unwrap_or_default(),
-        labels.join(", "),
+        labels(entry),
         text("uid"),
     ]
+}
+
+/// The labels of an artifact, with the features of which they are values: `blood, tissue=lung`.
+pub(super) fn labels(artifact: &Value) -> String {
+    let names = |value: &Value| -> Vec<String> {
+        value.as_array().into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect()
+    };
+    let mut shown = Vec::new();
+    let mut of_features = Vec::new();
+    for (feature, values) in artifact.get("features").and_then(Value::as_object).into_iter().flatten() {
+        for name in names(values) {
+            shown.push(format!("{feature}={name}"));
+            of_features.push(name);
+        }
+    }
+    let all = artifact.get("labels").map(names).unwrap_or_default();
+    let plain = all.into_iter().filter(|name| !of_features.contains(name));
+    plain.chain(shown.clone()).collect::<Vec<_>>().join(", ")
 }

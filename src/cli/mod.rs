@@ -7,11 +7,13 @@
 mod allocator;
 mod collection;
 mod explain;
+mod filters;
 mod get;
 #[cfg(feature = "libhdf5")]
 mod hdf5_worker;
 mod inspect;
 mod label;
+mod labels;
 mod list;
 mod output;
 mod print;
@@ -26,7 +28,10 @@ mod table;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trash;
 mod tree;
+mod update;
+mod urls;
 
 use std::error::Error as _;
 use std::io::Write;
@@ -73,14 +78,22 @@ enum Command {
     /// Ordered sets of artifacts.
     #[command(subcommand)]
     Collection(collection::Collection),
-    /// Attach labels to an artifact.
+    /// Attach labels to an artifact, or take them off.
     Label(label::Label),
-    /// Remove records from the registry; never data.
+    /// Change the description of an artifact or collection.
+    Update(update::Update),
+    /// Hide artifacts until they are restored or removed; never data.
+    Trash(trash::Trash),
+    /// Take artifacts out of the trash.
+    Restore(trash::Trash),
+    /// Remove records from the registry, also from the trash; never data.
     Rm(remove::Remove),
     /// List artifacts and collections.
     Ls(list::List),
-    /// Search keys, descriptions and labels.
+    /// Search keys, descriptions and labels; the best come first.
     Search(search::Search),
+    /// List labels.
+    Labels(labels::Labels),
     /// Show what an artifact or collection holds.
     Inspect(inspect::Inspect),
     /// Show all nodes of a hierarchy or all files of a folder.
@@ -136,9 +149,13 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Register(command) => command.run(common).await,
         Command::Collection(command) => command.run(common).await,
         Command::Label(command) => command.run(common).await,
+        Command::Update(command) => command.run(common).await,
+        Command::Trash(command) => command.trash(common).await,
+        Command::Restore(command) => command.restore(common).await,
         Command::Rm(command) => command.run(common).await,
         Command::Ls(command) => command.run(common).await,
         Command::Search(command) => command.run(common).await,
+        Command::Labels(command) => command.run(common).await,
         Command::Inspect(command) => command.run(common).await,
         Command::Tree(command) => command.run(common).await,
         Command::Get(command) => command.run(common).await,

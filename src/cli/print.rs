@@ -23,6 +23,15 @@ pub(super) fn json(value: &Value) -> Result<()> {
     line(&format!("{value:#}"))
 }
 
+/// Writes `text` and a newline to stderr. When that is closed there is nowhere left to tell it.
+///
+/// # Errors
+/// None: whether it is read changes nothing.
+pub(super) fn note(text: &str) -> Result<()> {
+    drop(writeln!(std::io::stderr().lock(), "{text}"));
+    Ok(())
+}
+
 /// The error of a failed write to stdout.
 pub(super) fn stdout_error(error: std::io::Error) -> Error {
     let kind = if error.kind() == ErrorKind::BrokenPipe { Kind::Cancelled } else { Kind::Unavailable };

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::Common;
 use crate::config::Config;
-use crate::engine::{BatchStream, Engine};
+use crate::engine::{BatchStream, Engine, EngineOptions};
 use crate::error::{Error, Result};
 use crate::flight::{act, client::Client};
 use crate::model::request::SliceRequest;
 use crate::ticket::encode_request;
+
+/// Entries of one page.
+const PAGE: u64 = 1_000;
 
 /// Does actions and gets slices.
 #[derive(Debug)]
@@ -35,7 +38,8 @@ impl Common {
             Some(url) => Client::connect(url).await.map(Target::Remote),
             None => {
                 let config = self.configuration(Vec::new())?;
-                Engine::open(config.engine_options()).await.map(Target::Local)
+                let options = EngineOptions { user: user(), ..config.engine_options() };
+                Engine::open(options).await.map(Target::Local)
             }
         }
     }
@@ -45,6 +49,27 @@ impl Target {
     /// Does an action; one JSON value per result.
     pub(super) async fn action(&self, name: &str, body: &Value) -> Result<Vec<Value>> {
         self.action_bytes(name, body.to_string().into_bytes()).await
+    }
+
+    /// Does an action that answers in pages: all results of all pages, up to `limit`.
+    pub(super) async fn pages(
+        &self,
+        name: &str,
+        mut body: Map<String, Value>,
+        limit: Option<u64>,
+    ) -> Result<Vec<Value>> {
+        let mut entries = Vec::new();
+        loop {
+            let left = limit.map(|limit| limit.saturating_sub(entries.len() as u64));
+            body.insert("limit".into(), left.unwrap_or(PAGE).min(PAGE).into());
+            entries.extend(self.action(name, &Value::Object(body.clone())).await?);
+            let is_page = |last: &Value| last.get("type").and_then(Value::as_str) == Some("page");
+            let Some(Value::Object(mut page)) = entries.pop_if(|last| is_page(last)) else { return Ok(entries) };
+            if limit.is_some_and(|limit| entries.len() as u64 >= limit) {
+                return Ok(entries);
+            }
+            body.insert("page_token".into(), page.remove("next_page_token").unwrap_or_default());
+        }
     }
 
     /// Does an action that has one result.
@@ -74,6 +99,12 @@ impl Target {
             Self::Remote(client) => client.action(name, body).await,
         }
     }
+}
+
+/// Whoever runs the command, as the environment says; nobody checks it.
+fn user() -> String {
+    let names = ["USER", "LOGNAME", "USERNAME"];
+    names.into_iter().find_map(|name| std::env::var(name).ok().filter(|user| !user.is_empty())).unwrap_or_default()
 }
 
 fn first(name: &str, results: Vec<Value>) -> Result<Value> {

@@ -124,6 +124,7 @@ impl Config {
                 .map(|cache| (cache.path.clone(), cache.bytes)),
             limits: self.limits.clone(),
             hdf5_worker: cfg!(feature = "libhdf5").then(|| std::env::current_exe().ok()).flatten(),
+            user: String::new(),
         }
     }
 }

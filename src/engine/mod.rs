@@ -16,22 +16,23 @@ use serde::{Deserialize, Serialize};
 use crate::error::{Error, Result};
 use crate::format::hdf5::{Library, LibraryOptions};
 use crate::model::artifact::{Artifact, Collection};
-use crate::model::criteria::Criteria;
+use crate::model::criteria::FeatureLabel;
 use crate::model::request::Source;
 use crate::model::shared_cache::CacheCounts;
 use crate::plan::requests::Merging;
 use crate::read::context::ReadContext;
 use crate::registry::Registry;
-use crate::registry::native::NewCollection;
 use crate::storage::{DiskCounts, RetryPolicy, StorageOptions, Storages};
 
 mod axis_table;
 mod describe;
+mod expand;
 mod explain;
 mod hierarchy;
 mod instances;
 mod joined;
 mod listing;
+mod manage;
 mod metadata;
 mod open;
 mod options;
@@ -41,9 +42,12 @@ mod selection_summary;
 mod slice;
 mod tabular;
 
+pub use expand::Match;
 pub use instances::LaminDb;
 pub use options::{EngineOptions, Limits, MergeGap};
 pub use slice::Slice;
+
+pub use crate::registry::native::Registered;
 
 use instances::{Contents, Look};
 use open::Opened;
@@ -71,6 +75,8 @@ pub struct Engine {
     contents: Arc<Contents>,
     /// libhdf5 in worker processes, where it is built in.
     library: Option<Arc<Library>>,
+    /// Who makes what is registered; empty where that is not known.
+    user: String,
 }
 
 /// What `register` is asked to add.
@@ -82,21 +88,12 @@ pub struct Registration {
     /// Key under which it is found; default: the path below the storage root.
     #[serde(default)]
     pub key: Option<String>,
-    /// Labels to attach; created when new.
+    /// Labels to attach, each maybe as the value of a feature; created when new.
     #[serde(default)]
-    pub labels: Vec<String>,
+    pub labels: Vec<FeatureLabel>,
     /// Free text.
     #[serde(default)]
     pub description: Option<String>,
-}
-
-/// What a listing holds.
-#[derive(Clone, Debug)]
-pub enum Entry {
-    /// An artifact (latest version).
-    Artifact(Artifact),
-    /// A collection.
-    Collection(Collection),
 }
 
 impl Engine {
@@ -141,6 +138,7 @@ impl Engine {
             instances: options.instances,
             contents: Arc::default(),
             library: library(options.hdf5_worker, &options.limits),
+            user: options.user,
         }))
     }
 
@@ -151,73 +149,6 @@ impl Engine {
     pub async fn add_storage(&self, root: &str) -> Result<()> {
         let added = self.storages.add(root, std::collections::BTreeMap::new())?;
         self.registry.native().add_storage(&added.url, added.kind.name(), None).await
-    }
-
-    /// Artifacts (latest versions) and collections that meet the criteria, by key; by rank when words
-    /// are searched. Collections have no labels and no suffix.
-    ///
-    /// # Errors
-    /// `Unavailable` when the registry cannot be read.
-    pub async fn list(&self, criteria: &Criteria) -> Result<Vec<Entry>> {
-        let artifacts = self.registry.list(criteria).await?;
-        let mut entries: Vec<Entry> = artifacts.into_iter().map(Entry::Artifact).collect();
-        if criteria.label.is_none() && criteria.suffix.is_none() && criteria.search.is_none() {
-            let prefix = criteria.key_prefix.as_deref().unwrap_or("");
-            let collections = self.registry.collections().await?.into_iter();
-            entries.extend(collections.filter(|one| one.key.starts_with(prefix)).map(Entry::Collection));
-        }
-        if let Some(limit) = criteria.limit.and_then(|limit| usize::try_from(limit).ok()) {
-            entries.truncate(limit);
-        }
-        Ok(entries)
-    }
-
-    /// Creates the collection `key` of the artifacts named by key or uid, in order.
-    ///
-    /// # Errors
-    /// `NotFound` naming a missing artifact, `FailedPrecondition` when the key is taken.
-    pub async fn create_collection(
-        &self,
-        key: &str,
-        artifacts: &[String],
-        description: Option<&str>,
-    ) -> Result<Collection> {
-        let mut members = Vec::with_capacity(artifacts.len());
-        for name in artifacts {
-            members.push(self.member(name).await?);
-        }
-        let description = description.map(str::to_owned);
-        self.registry.native().create_collection(NewCollection { key: key.to_owned(), members, description }).await
-    }
-
-    /// Attaches labels to an artifact.
-    ///
-    /// # Errors
-    /// `NotFound` for an unknown artifact.
-    pub async fn label(&self, source: &Source, labels: &[String]) -> Result<Artifact> {
-        self.registry.native().label(source, labels).await
-    }
-
-    /// Removes the record of an artifact (all versions, unless the source names one) or of a
-    /// collection; never user data. Returns how many records went.
-    ///
-    /// # Errors
-    /// `NotFound` when there is none, `FailedPrecondition` for a member of a collection.
-    pub async fn remove(&self, source: &Source) -> Result<u64> {
-        let one_version = matches!(source, Source::Uid(_) | Source::Key { version: Some(_), .. });
-        match self.named(source).await? {
-            Found::Artifact(artifact) if artifact.recorded.is_some() => Err(crate::error::Error::failed_precondition(
-                format!("'{}' belongs to a LaminDB instance, which is only read", artifact.key),
-            )),
-            Found::Artifact(artifact) if artifact.uid.is_empty() => {
-                Err(crate::error::Error::not_found(format!("'{}' is not registered", artifact.url)))
-            }
-            Found::Artifact(_) => self.registry.native().remove(source, !one_version).await,
-            Found::Collection(collection) => {
-                self.registry.native().remove_collection(&collection.key).await?;
-                Ok(1)
-            }
-        }
     }
 
     /// What the caches have done: that of blocks, and that of decoded chunks and columns.
@@ -241,15 +172,6 @@ impl Engine {
                 Merging::at_pace(pace.first_byte, pace.bytes_per_second, in_flight)
             }
         })
-    }
-
-    /// The artifact that `name` is the key or else the uid of.
-    async fn member(&self, name: &str) -> Result<Source> {
-        let key = Source::Key { key: name.to_owned(), version: None };
-        let Err(unknown) = self.registry.artifact(&key).await else { return Ok(key) };
-        let uid = Source::Uid(name.to_owned());
-        // The error of the key names near matches.
-        self.registry.artifact(&uid).await.map(|_| uid).map_err(|_| unknown)
     }
 
     /// Learns of storages that the command line added to the registry since the engine was opened, when

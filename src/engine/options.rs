@@ -22,6 +22,8 @@ pub struct EngineOptions {
     /// The program whose command `hdf5-worker` reads virtual HDF5 datasets; none where libhdf5 is not
     /// built in.
     pub hdf5_worker: Option<PathBuf>,
+    /// Who makes what is registered; empty where that is not known.
+    pub user: String,
 }
 
 impl std::fmt::Debug for EngineOptions {
@@ -37,6 +39,7 @@ impl std::fmt::Debug for EngineOptions {
             .field("disk_cache", &self.disk_cache)
             .field("limits", &self.limits)
             .field("hdf5_worker", &self.hdf5_worker)
+            .field("user", &self.user)
             .finish()
     }
 }

@@ -6,7 +6,8 @@ use crate::error::{Error, Kind, Result};
 use crate::format::anndata::axes::Axis;
 use crate::format::anndata::view::View;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
-use crate::registry::native::NewArtifact;
+use crate::model::request::Source;
+use crate::registry::native::{NewArtifact, Registered};
 use crate::storage::reader::ObjectIdentity;
 use crate::storage::{ListedFile, Location, join_url};
 
@@ -22,18 +23,22 @@ const MAX_PINNED_CHUNKS: usize = 20_000;
 
 impl Engine {
     /// Registers a URL; the same key with other content makes a new version, the same content changes
-    /// nothing. The content is opened to learn its number of observations; content that cannot be
-    /// opened is registered all the same, and its error comes when it is read.
+    /// nothing and is not opened again. New content is opened to learn its number of observations; what
+    /// cannot be opened is registered all the same, and its error comes when it is read.
     ///
     /// # Errors
     /// `PermissionDenied` outside the storages, `NotFound` for a missing object, `InvalidArgument` for
     /// a folder that is neither a zarr store nor one of parquet files.
-    pub async fn register(&self, registration: &Registration) -> Result<Artifact> {
+    pub async fn register(&self, registration: &Registration) -> Result<Registered> {
         let mut found = self.look(&registration.url).await?;
         if let Some(key) = &registration.key {
             found.key.clone_from(key);
         }
-        found.n_observations = self.observations(&found).await;
+        let key = Source::Key { key: found.key.clone(), version: None };
+        let same = |known: &Artifact| known.url == found.url && known.size == found.size && known.etag == found.etag;
+        if !self.registry.native().artifact(&key).await.is_ok_and(|known| same(&known)) {
+            found.n_observations = self.observations(&found).await;
+        }
         let new = NewArtifact {
             key: found.key,
             url: found.url,
@@ -46,8 +51,9 @@ impl Engine {
             files: found.files,
             description: registration.description.clone(),
             labels: registration.labels.clone(),
+            created_by: self.user.clone(),
         };
-        Ok(self.registry.native().register(new).await?.artifact)
+        self.registry.native().register(new).await
     }
 
     /// What lies at `url` now, as an artifact that no registry knows (its uid is empty).
@@ -184,7 +190,7 @@ fn suffix(url: &str) -> String {
 }
 
 /// A folder as an artifact: a zarr store, or parquet shards in byte order of their paths.
-fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
+pub(super) fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
     let size = bytes_of(&files);
     let etag = digest(&files);
     let is_zarr = files.iter().any(|file| ZARR_ROOTS.contains(&file.path.as_str()));

@@ -2,64 +2,66 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::entry::{artifact_json, entry_json};
+use super::body::{ChangedCollection, NewCollection, Pattern, described, labelled, target};
+use super::entry::{artifact_json, entry_json, label_json};
 use super::json::object;
 use super::list::criteria;
-use crate::engine::{Engine, Entry, Registration};
+use crate::engine::{Engine, Registered, Registration};
 use crate::error::{Error, Result};
-use crate::model::criteria::Criteria;
+use crate::model::criteria::{Criteria, FeatureLabel};
+use crate::model::lookup::{Lookup, LookupOf};
+use crate::model::page::{Entry, Page};
 use crate::model::request::{SliceRequest, Source};
 use crate::ticket;
 
 /// Name and description of each action.
-pub(super) const ACTIONS: [(&str, &str); 8] = [
+pub(super) const ACTIONS: [(&str, &str); 15] = [
     ("describe", "the summary of an artifact or collection; body: {\"key\": …} or uid, collection, url"),
     ("tree", "all nodes of a hierarchy or files of a folder; body as for describe"),
-    ("search", "artifacts and collections, one result each; body: key_prefix, label, suffix, search, limit"),
+    ("search", "a page of artifacts and collections, one result each; body: criteria as for ListFlights"),
+    (
+        "lookup",
+        "a page of labels or collections, one result each; body: of, prefix, search, feature, limit, page_token",
+    ),
     ("explain", "which ranges of which objects a slice would read; body: a slice request"),
+    (
+        "expand",
+        "the objects that a pattern of URLs means; body: {\"url\": \"s3://bucket/*.h5ad\"}; needs allow_register",
+    ),
     ("register", "adds a URL to the registry; body: url, key, labels, description; needs allow_register"),
     ("create_collection", "an ordered set of artifacts; body: key, artifacts, description; needs allow_register"),
+    ("change_collection", "adds and removes members; body: collection, add, remove; needs allow_register"),
     ("label", "attaches labels to an artifact; body: {\"key\": …, \"labels\": […]}; needs allow_register"),
+    ("unlabel", "takes labels off an artifact; body as for label; needs allow_register"),
+    ("update", "changes the description; body: {\"key\": …, \"description\": …}; needs allow_register"),
+    ("trash", "hides an artifact until it is restored or removed; body as for describe; needs allow_register"),
+    ("restore", "takes an artifact out of the trash; body as for describe; needs allow_register"),
     ("remove", "removes the record, never data; body as for describe; needs allow_register"),
 ];
+
+/// The actions that anybody may do.
+const READING: [&str; 5] = ["describe", "tree", "search", "lookup", "explain"];
 
 /// An action with its body read.
 #[derive(Clone, Debug)]
 pub(super) enum Call {
     Describe(Source),
     Tree(Source),
-    Search(Criteria),
+    Search(Box<Criteria>),
+    Lookup(Lookup),
     Explain(Box<SliceRequest>),
+    Expand(Pattern),
     Register(Registration),
     CreateCollection(NewCollection),
-    Label(Source, Vec<String>),
+    ChangeCollection(ChangedCollection),
+    Label(Source, Vec<FeatureLabel>),
+    Unlabel(Source, Vec<FeatureLabel>),
+    Update(Source, Option<String>),
+    Trash(Source),
+    Restore(Source),
     Remove(Source),
-}
-
-/// Body of `create_collection`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct NewCollection {
-    key: String,
-    artifacts: Vec<String>,
-    #[serde(default)]
-    description: Option<String>,
-}
-
-/// Body of the actions on one artifact or collection; `labels` only for `label`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Target {
-    key: Option<String>,
-    version: Option<String>,
-    uid: Option<String>,
-    collection: Option<String>,
-    url: Option<String>,
-    labels: Option<Vec<String>>,
 }
 
 /// Does the action `name` for a caller who may change the registry: the command line.
@@ -82,7 +84,8 @@ pub(super) fn parse(name: &str, body: &[u8], allow_register: bool, max_bytes: us
             body.len()
         )));
     }
-    if matches!(name, "register" | "create_collection" | "label" | "remove") && !allow_register {
+    let is_known = ACTIONS.iter().any(|(known, _)| *known == name);
+    if is_known && !READING.contains(&name) && !allow_register {
         return Err(Error::permission_denied(format!(
             "action '{name}' changes the registry, which this server does not allow (allow_register is off)"
         )));
@@ -90,11 +93,18 @@ pub(super) fn parse(name: &str, body: &[u8], allow_register: bool, max_bytes: us
     let call = match name {
         "describe" => target(body).map(Call::Describe),
         "tree" => target(body).map(Call::Tree),
-        "search" => criteria(body).map(Call::Search),
+        "search" => criteria(body).map(|criteria| Call::Search(Box::new(criteria))),
+        "lookup" => lookup(body).map(Call::Lookup),
         "explain" => ticket::decode_command(body, max_bytes).map(|request| Call::Explain(Box::new(request))),
-        "register" => read(body).map(Call::Register),
-        "create_collection" => read(body).map(Call::CreateCollection),
-        "label" => labelled(body),
+        "expand" => object("body", body).map(Call::Expand),
+        "register" => object("body", body).map(Call::Register),
+        "create_collection" => object("body", body).map(Call::CreateCollection),
+        "change_collection" => object("body", body).map(Call::ChangeCollection),
+        "label" => labelled(body).map(|(source, labels)| Call::Label(source, labels)),
+        "unlabel" => labelled(body).map(|(source, labels)| Call::Unlabel(source, labels)),
+        "update" => described(body).map(|(source, description)| Call::Update(source, description)),
+        "trash" => target(body).map(Call::Trash),
+        "restore" => target(body).map(Call::Restore),
         "remove" => target(body).map(Call::Remove),
         _ => {
             let known: Vec<_> = ACTIONS.iter().map(|(name, _)| *name).collect();
@@ -112,50 +122,58 @@ pub(super) async fn run(engine: &Arc<Engine>, call: Call) -> Result<Vec<Value>> 
     let one = match call {
         Call::Describe(source) => engine.describe(&source).await?,
         Call::Tree(source) => engine.tree(&source).await?,
-        Call::Search(criteria) => return engine.list(&criteria).await?.iter().map(entry_json).collect(),
+        Call::Search(criteria) => return page(engine.page(&criteria).await?, entry_json),
+        Call::Lookup(lookup) => return look_up(engine, &lookup).await,
         Call::Explain(request) => engine.prepare(&request, &[]).await?.explain().await?,
-        Call::Register(registration) => artifact_json(&engine.register(&registration).await?)?,
+        Call::Expand(Pattern { url }) => {
+            let found = engine.expand(&url).await?.into_iter();
+            return Ok(found.map(|found| json!({"url": found.url, "registered": found.registered})).collect());
+        }
+        Call::Register(registration) => registered_json(engine.register(&registration).await?)?,
         Call::CreateCollection(NewCollection { key, artifacts, description }) => {
             let collection = engine.create_collection(&key, &artifacts, description.as_deref()).await?;
-            entry_json(&Entry::Collection(collection))?
+            entry_json(&Entry::Collection(collection.into()))?
+        }
+        Call::ChangeCollection(ChangedCollection { collection, add, remove }) => {
+            let collection = engine.change_members(&collection, &add, &remove).await?;
+            entry_json(&Entry::Collection(collection.into()))?
         }
         Call::Label(source, labels) => artifact_json(&engine.label(&source, &labels).await?)?,
+        Call::Unlabel(source, labels) => artifact_json(&engine.unlabel(&source, &labels).await?)?,
+        Call::Update(source, description) => {
+            entry_json(&engine.set_description(&source, description.as_deref()).await?)?
+        }
+        Call::Trash(source) => json!({"trashed": engine.trash(&source).await?}),
+        Call::Restore(source) => json!({"restored": engine.restore(&source).await?}),
         Call::Remove(source) => json!({"removed": engine.remove(&source).await?}),
     };
     Ok(vec![one])
 }
 
-fn read<T: DeserializeOwned>(body: &[u8]) -> Result<T> {
-    object("body", body)
-}
-
-fn target(body: &[u8]) -> Result<Source> {
-    match source_and_labels(body)? {
-        (source, None) => Ok(source),
-        (_, Some(_)) => Err(Error::invalid("unknown field 'labels'")),
+async fn look_up(engine: &Arc<Engine>, lookup: &Lookup) -> Result<Vec<Value>> {
+    match lookup.of {
+        LookupOf::Collections => page(engine.look_up_collections(lookup).await?, entry_json),
+        LookupOf::Labels => page(engine.labels(lookup).await?, label_json),
     }
 }
 
-fn labelled(body: &[u8]) -> Result<Call> {
-    match source_and_labels(body)? {
-        (source, Some(labels)) if !labels.is_empty() => Ok(Call::Label(source, labels)),
-        _ => Err(Error::invalid("'labels' is missing or empty, expected a list of names")),
-    }
+/// One result for each entry, and one that says where the next page begins when there is one.
+fn page<T>(page: Page<T>, json: impl Fn(&T) -> Result<Value>) -> Result<Vec<Value>> {
+    let next = page.next_page_token.map(|token| Ok(json!({"type": "page", "next_page_token": token})));
+    page.entries.iter().map(json).chain(next).collect()
 }
 
-fn source_and_labels(body: &[u8]) -> Result<(Source, Option<Vec<String>>)> {
-    let Target { key, version, uid, collection, url, labels } = read(body)?;
-    let has_key = key.is_some();
-    let given = [
-        key.map(|key| Source::Key { key, version: version.clone() }),
-        uid.map(Source::Uid),
-        collection.map(Source::Collection),
-        url.map(Source::Url),
-    ];
-    let mut given = given.into_iter().flatten();
-    match (given.next(), given.next()) {
-        (Some(_), None) if version.is_some() && !has_key => Err(Error::invalid("'version' goes with 'key'")),
-        (Some(source), None) => Ok((source, labels)),
-        _ => Err(Error::invalid("expected exactly one of 'key', 'uid', 'collection', 'url'")),
+fn registered_json(registered: Registered) -> Result<Value> {
+    let mut value = artifact_json(&registered.artifact)?;
+    if let Value::Object(fields) = &mut value {
+        fields.insert("created".into(), registered.created.into());
     }
+    Ok(value)
+}
+
+fn lookup(body: &[u8]) -> Result<Lookup> {
+    if body.iter().all(u8::is_ascii_whitespace) {
+        return Ok(Lookup::default());
+    }
+    Lookup::from_json(object("lookup", body)?)
 }

@@ -13,6 +13,7 @@
 mod action;
 mod answer;
 mod aside;
+mod body;
 pub mod client;
 mod deadline;
 mod dictionary;

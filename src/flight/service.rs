@@ -108,9 +108,13 @@ impl FlightService for Service {
     async fn list_flights(&self, request: Request<Criteria>) -> Result<Response<Self::ListFlightsStream>, Status> {
         let guard = self.guard("ListFlights", request.metadata())?;
         let expression = request.into_inner().expression;
-        let entries = guard.run(async { self.engine.list(&list::criteria(&expression)?).await }).await?;
-        let infos = stream::iter(entries).map(|entry| list::entry_info(&entry));
-        Ok(Response::new(guard.stream(infos)))
+        let mut entries = guard.run(async { Ok(self.engine.entries(list::criteria(&expression)?).peekable()) }).await?;
+        // What is wrong with the criteria is told before the stream begins.
+        let first = guard.run(async { Ok(std::pin::Pin::new(&mut entries).next_if(Result::is_err).await) }).await?;
+        if let Some(Err(error)) = first {
+            return Err(to_status("ListFlights", &error));
+        }
+        Ok(Response::new(guard.stream(entries.map(|entry| list::entry_info(&entry?)))))
     }
 
     async fn get_flight_info(&self, request: Request<FlightDescriptor>) -> Result<Response<FlightInfo>, Status> {

@@ -1,5 +1,7 @@
 //! Artifacts, collections and labels as the registry knows them.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 /// One version of a data set: a file, a folder of shards, or a zarr store.
@@ -31,9 +33,18 @@ pub struct Artifact {
     pub description: Option<String>,
     /// When the version was registered, RFC 3339 in UTC.
     pub created_at: String,
-    /// Names of its labels.
+    /// Who registered it; empty where that is not known.
+    #[serde(default)]
+    pub created_by: String,
+    /// When it was moved to the trash, RFC 3339 in UTC; none while it is not there.
+    #[serde(default)]
+    pub trashed_at: Option<String>,
+    /// Names of its labels, each once, in byte order.
     #[serde(default)]
     pub labels: Vec<String>,
+    /// Of the labels that are values of a feature, the names by feature.
+    #[serde(default)]
+    pub features: BTreeMap<String, Vec<String>>,
     /// The files of a folder of shards or a zarr store of not too many objects, in byte order of the path;
     /// the archive itself, with an empty path, for a zarr store in a zip archive; empty for other files.
     #[serde(default)]
@@ -119,4 +130,7 @@ pub struct Collection {
     pub description: Option<String>,
     /// When it was created, RFC 3339 in UTC.
     pub created_at: String,
+    /// Who created it; empty where that is not known.
+    #[serde(default)]
+    pub created_by: String,
 }

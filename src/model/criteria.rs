@@ -16,7 +16,7 @@ mod range;
 #[cfg(test)]
 mod tests;
 
-pub use label::LabelCriterion;
+pub use label::FeatureLabel;
 pub use moment::Moment;
 pub use pattern::KeyPattern;
 pub use range::{CountRange, TimeRange};
@@ -52,8 +52,9 @@ pub struct Criteria {
     pub label: Option<String>,
     /// Artifacts with all of these labels.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub labels: Vec<LabelCriterion>,
-    /// Members of the collection with this key or uid; an unknown one has none.
+    pub labels: Vec<FeatureLabel>,
+    /// Members of the collection with this key or uid, in the versions that are members; an unknown one has
+    /// none.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub collection: Option<String>,
     /// Made by this user.
@@ -110,9 +111,15 @@ impl Criteria {
         Ok(criteria)
     }
 
+    /// The same criteria without what says which page.
+    #[must_use]
+    pub fn unpaged(&self) -> Self {
+        Self { limit: None, page_token: None, ..self.clone() }
+    }
+
     /// Every label that must be there: those of `label` and of `labels`.
-    pub fn all_labels(&self) -> Vec<LabelCriterion> {
-        let short = self.label.iter().map(|name| LabelCriterion { name: name.clone(), feature: None });
+    pub fn all_labels(&self) -> Vec<FeatureLabel> {
+        let short = self.label.iter().map(|name| FeatureLabel { name: name.clone(), feature: None });
         let mut all: Vec<_> = short.collect();
         for label in &self.labels {
             if !all.contains(label) {
@@ -120,6 +127,11 @@ impl Criteria {
             }
         }
         all
+    }
+
+    /// Whether only the latest version of each key meets the criteria.
+    pub fn latest_only(&self) -> bool {
+        !self.all_versions && !self.trashed && self.collection.is_none()
     }
 
     /// Whether artifacts can meet the criteria.

@@ -6,16 +6,15 @@
 mod find;
 pub mod lamindb;
 pub mod native;
+mod pages;
 
 use std::path::Path;
 
 use async_trait::async_trait;
 
 use crate::error::{Error, Result};
-use crate::model::artifact::{Artifact, Collection};
-use crate::model::criteria::Criteria;
 use crate::model::index_store::IndexStore;
-use lamindb::{After, Instance};
+use lamindb::Instance;
 use native::NativeRegistry;
 
 /// Everything that is served under keys. Cheap to clone.
@@ -60,46 +59,6 @@ impl Registry {
         &self.native
     }
 
-    /// All collections, with their artifacts.
-    ///
-    /// # Errors
-    /// As [`NativeRegistry::collections`].
-    pub async fn collections(&self) -> Result<Vec<Collection>> {
-        let mut all = self.native.collections().await?;
-        for instance in &self.instances {
-            all.extend(instance.collections().await?);
-        }
-        all.sort_by(|left, right| left.key.cmp(&right.key));
-        Ok(all)
-    }
-
-    /// Artifacts that meet the criteria: by rank when words are searched, else by key.
-    ///
-    /// # Errors
-    /// As [`NativeRegistry::list`].
-    pub async fn list(&self, criteria: &Criteria) -> Result<Vec<Artifact>> {
-        let mut found: Vec<(f64, Artifact)> = match &criteria.search {
-            None => self.native.list(criteria.clone()).await?.into_iter().map(|artifact| (0.0, artifact)).collect(),
-            Some(words) => {
-                let found = self.native.search(words, None).await?.into_iter();
-                found.filter(|artifact| meets(artifact, criteria)).map(|artifact| (0.0, artifact)).collect()
-            }
-        };
-        let limit = criteria.limit.unwrap_or(1_000).min(100_000);
-        for instance in &self.instances {
-            found.extend(instance.list(criteria, After::default(), limit).await?);
-        }
-        let order = |(rank, artifact): &(f64, Artifact)| (*rank, artifact.key.clone());
-        found.sort_by(|left, right| order(left).partial_cmp(&order(right)).unwrap_or(std::cmp::Ordering::Equal));
-        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-        Ok(found.into_iter().map(|(_, artifact)| artifact).collect())
-    }
-}
-
-fn meets(artifact: &Artifact, criteria: &Criteria) -> bool {
-    criteria.key_prefix.as_ref().is_none_or(|prefix| artifact.key.starts_with(prefix.as_str()))
-        && criteria.suffix.as_ref().is_none_or(|suffix| artifact.suffix == *suffix)
-        && criteria.label.as_ref().is_none_or(|label| artifact.labels.contains(label))
 }
 
 /// Layouts and chunk indexes are kept in the registry of our own, whoever knows the artifact.

@@ -7,7 +7,6 @@ use arrow_flight::{FlightDescriptor, IpcMessage};
 use serde_json::json;
 use tonic::Code;
 
-use crate::engine::Entry;
 use crate::error::{Error, Kind};
 use crate::flight::action::{self, ACTIONS, Call};
 use crate::flight::answer::Answer;
@@ -15,6 +14,7 @@ use crate::flight::status::{code, from_status, kind, to_status};
 use crate::flight::{entry, info, list};
 use crate::model::artifact::Pin;
 use crate::model::artifact::{Artifact, Collection, PinnedFile};
+use crate::model::page::Entry;
 use crate::model::request::{Selector, SliceRequest, Source};
 use crate::ticket::{MAX_TICKET_BYTES, Ticket, decode_ticket};
 
@@ -136,9 +136,12 @@ fn entries() {
     assert_eq!((&json["type"], &json["key"], json.get("files")), (&json!("artifact"), &json!("k"), None));
     let found = list::entry_info(&Entry::Artifact(artifact.clone())).unwrap();
     assert_eq!((found.total_records, found.schema.len()), (7, 0));
+    assert_eq!(found.flight_descriptor.unwrap().path, Vec::<String>::new());
+    let latest = Artifact { is_latest: true, ..artifact.clone() };
+    let found = list::entry_info(&Entry::Artifact(latest)).unwrap();
     assert_eq!(found.flight_descriptor.unwrap().path, ["k"]);
     let collection = Collection { key: "c".into(), artifacts: vec![artifact], ..Collection::default() };
-    let json = entry::entry_json(&Entry::Collection(collection)).unwrap();
+    let json = entry::entry_json(&Entry::Collection(collection.into())).unwrap();
     assert_eq!((&json["type"], &json["artifacts"][0]["key"]), (&json!("collection"), &json!("k")));
 }
 
@@ -152,7 +155,7 @@ fn action_bodies() {
     assert!(matches!(parse("explain", r#"{"key": "k"}"#).unwrap(), Call::Explain(slice) if *slice == request()));
     assert!(matches!(
         parse("label", r#"{"key": "k", "labels": ["a"]}"#).unwrap(),
-        Call::Label(source, labels) if source == key("k") && labels == ["a"]
+        Call::Label(source, labels) if source == key("k") && labels[0].name == "a"
     ));
     assert!(matches!(
         parse("register", r#"{"url": "s3://b/k"}"#).unwrap(),
@@ -192,8 +195,8 @@ fn changes_need_permission_before_their_body_is_read() {
     for (name, _) in ACTIONS {
         let result = action::parse(name, b"not json", false, 100);
         let expected = match name {
-            "register" | "create_collection" | "label" | "remove" => Kind::PermissionDenied,
-            _ => Kind::InvalidArgument,
+            "describe" | "tree" | "search" | "lookup" | "explain" => Kind::InvalidArgument,
+            _ => Kind::PermissionDenied,
         };
         assert_eq!(result.unwrap_err().kind(), expected, "{name}");
     }

@@ -1,4 +1,4 @@
-//! A label that an artifact must have.
+//! A label that an artifact has or must have.
 
 use serde::de::{self, MapAccess, Visitor};
 use serde::ser::SerializeStruct;
@@ -7,14 +7,14 @@ use std::fmt;
 
 /// A label by name, maybe as the value of one feature. As JSON a name, or `{"name": …, "feature": …}`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct LabelCriterion {
+pub struct FeatureLabel {
     /// Name of the label.
     pub name: String,
     /// Name of the feature of which it is the value; none: with any feature, or without.
     pub feature: Option<String>,
 }
 
-impl Serialize for LabelCriterion {
+impl Serialize for FeatureLabel {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Some(feature) = &self.feature else { return serializer.serialize_str(&self.name) };
         let mut fields = serializer.serialize_struct("label", 2)?;
@@ -24,7 +24,7 @@ impl Serialize for LabelCriterion {
     }
 }
 
-impl<'de> Deserialize<'de> for LabelCriterion {
+impl<'de> Deserialize<'de> for FeatureLabel {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         deserializer.deserialize_any(LabelVisitor)
     }
@@ -41,18 +41,18 @@ struct Fields {
 }
 
 impl<'de> Visitor<'de> for LabelVisitor {
-    type Value = LabelCriterion;
+    type Value = FeatureLabel;
 
     fn expecting(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("the name of a label, or {\"name\": …, \"feature\": …}")
     }
 
-    fn visit_str<E: de::Error>(self, name: &str) -> Result<LabelCriterion, E> {
-        Ok(LabelCriterion { name: name.to_owned(), feature: None })
+    fn visit_str<E: de::Error>(self, name: &str) -> Result<FeatureLabel, E> {
+        Ok(FeatureLabel { name: name.to_owned(), feature: None })
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<LabelCriterion, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<FeatureLabel, A::Error> {
         let Fields { name, feature } = Fields::deserialize(de::value::MapAccessDeserializer::new(map))?;
-        Ok(LabelCriterion { name, feature })
+        Ok(FeatureLabel { name, feature })
     }
 }

@@ -24,7 +24,7 @@ fn every_field_has_its_form() {
     assert_eq!(criteria.kind, Some(ArtifactKind::H5ad));
     assert_eq!(criteria.size, Some(CountRange { min: Some(1), max: Some(1) }));
     let label =
-        |name: &str, feature: Option<&str>| LabelCriterion { name: name.into(), feature: feature.map(Into::into) };
+        |name: &str, feature: Option<&str>| FeatureLabel { name: name.into(), feature: feature.map(Into::into) };
     assert_eq!(criteria.labels, [label("a", None), label("b", None), label("c", Some("f"))]);
     assert_eq!(criteria.all_labels()[0], label("x", None));
     // The other way round it is the same, in the shorter forms.

@@ -24,10 +24,11 @@ use std::time::Duration;
 use crate::error::{Error, Result, ResultExt};
 use crate::model::artifact::{Artifact, Collection};
 use crate::model::criteria::Criteria;
+use crate::model::lookup::{LabelEntry, Lookup};
 use crate::model::object_files::ObjectFiles;
+use crate::model::page::{Entry, Part, Position};
 use crate::model::request::Source;
 use mirror::Mirror;
-pub(super) use mirror::After;
 use origin::Origin;
 
 pub use options::InstanceOptions;
@@ -106,21 +107,20 @@ impl Instance {
         self.mirror().collection(name).await
     }
 
-    /// The latest versions of all collections by key, without their artifacts.
+    /// At most `limit` artifacts and then collections that meet the criteria, from `after` on.
     ///
     /// # Errors
-    /// Those of the mirror.
-    pub async fn collections(&self) -> Result<Vec<Collection>> {
-        self.mirror().collections().await
+    /// `InvalidArgument` for a place that is not of a listing, and those of the mirror.
+    pub async fn part(&self, criteria: &Criteria, after: Option<Position>, limit: u64) -> Result<Part<Entry>> {
+        self.mirror().part(criteria, after, limit).await
     }
 
-    /// At most `limit` artifacts that meet the criteria, after `after`: by key, of one key the newest version first;
-    /// what is searched by rank, which goes with each.
+    /// At most `limit` labels by name, from `after` on.
     ///
     /// # Errors
-    /// Those of the mirror.
-    pub(super) async fn list(&self, criteria: &Criteria, after: After, limit: u64) -> Result<Vec<(f64, Artifact)>> {
-        self.mirror().list(criteria, after, limit).await
+    /// `InvalidArgument` for a place that is not of labels, and those of the mirror.
+    pub async fn labels(&self, lookup: &Lookup, after: Option<Position>, limit: u64) -> Result<Part<LabelEntry>> {
+        self.mirror().labels(lookup, after, limit).await
     }
 
     /// Roots of its storages, each with the options that its records hold (an endpoint, a region).

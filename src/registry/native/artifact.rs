@@ -1,5 +1,7 @@
 //! Artifacts from and to rows.
 
+use std::collections::HashMap;
+
 use rusqlite::{Row, Transaction};
 
 use super::failure::{self, unsigned};
@@ -8,7 +10,7 @@ use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 
 /// The columns that [`from_row`] reads, of table `artifacts` named `a`.
 pub(crate) const COLUMNS: &str = "a.id, a.uid, a.key, a.version, a.is_latest, a.suffix, a.kind, a.url, a.size, \
-    a.n_files, a.n_observations, a.etag, a.description, a.created_at";
+    a.n_files, a.n_observations, a.etag, a.description, a.created_at, a.created_by, a.trashed_at";
 
 /// An artifact and its row number; labels and files are empty.
 #[derive(Clone, Debug)]
@@ -38,9 +40,9 @@ pub(crate) fn from_row(row: &Row<'_>) -> Result<Found> {
         etag: row.get(11).map_err(of)?,
         description: row.get(12).map_err(of)?,
         created_at: row.get(13).map_err(of)?,
-        labels: Vec::new(),
-        files: Vec::new(),
-        recorded: None,
+        created_by: row.get(14).map_err(of)?,
+        trashed_at: row.get(15).map_err(of)?,
+        ..Artifact::default()
     };
     Ok(Found { id: row.get(0).map_err(of)?, artifact })
 }
@@ -56,18 +58,38 @@ pub(crate) fn query(transaction: &Transaction<'_>, sql: &str, parameters: impl r
     Ok(found)
 }
 
-/// The artifact with its labels, by name.
-pub(crate) fn with_labels(transaction: &Transaction<'_>, mut found: Found) -> Result<Found> {
-    let sql = "SELECT l.name FROM labels l JOIN artifact_labels m ON m.label_id = l.id WHERE m.artifact_id = ?1 ORDER BY l.name";
+/// The row numbers as SQLite's `json_each` reads them.
+pub(crate) fn id_list(ids: impl Iterator<Item = i64>) -> String {
+    let ids: Vec<String> = ids.map(|id| id.to_string()).collect();
+    format!("[{}]", ids.join(","))
+}
+
+/// Gives all artifacts their labels, in one query.
+pub(crate) fn add_labels(transaction: &Transaction<'_>, found: &mut [Found]) -> Result<()> {
+    let ids = id_list(found.iter().map(|found| found.id));
+    let places: HashMap<i64, usize> = found.iter().enumerate().map(|(place, found)| (found.id, place)).collect();
+    let sql = "SELECT m.artifact_id, m.feature, l.name FROM json_each(?1) i \
+        CROSS JOIN labelled m ON m.artifact_id = i.value CROSS JOIN labels l ON l.id = m.label_id \
+        ORDER BY m.artifact_id, l.name";
     let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
-    let names = statement.query_map([found.id], |row| row.get(0)).map_err(failure::of)?;
-    found.artifact.labels = names.collect::<rusqlite::Result<_>>().map_err(failure::of)?;
-    Ok(found)
+    let mut rows = statement.query([ids]).map_err(failure::of)?;
+    while let Some(row) = rows.next().map_err(failure::of)? {
+        let (id, feature): (i64, String) = (row.get(0).map_err(failure::of)?, row.get(1).map_err(failure::of)?);
+        let name = row.get(2).map_err(failure::of)?;
+        let Some(found) = places.get(&id).and_then(|place| found.get_mut(*place)) else { continue };
+        match feature.as_str() {
+            "" => found.artifact.labels.push(name),
+            _ => found.artifact.features.entry(feature).or_default().push(name),
+        }
+    }
+    Ok(())
 }
 
 /// The artifact with its labels and files.
 pub(crate) fn complete(transaction: &Transaction<'_>, found: Found) -> Result<Artifact> {
-    let Found { id, mut artifact } = with_labels(transaction, found)?;
+    let mut found = [found];
+    add_labels(transaction, &mut found)?;
+    let [Found { id, mut artifact }] = found;
     let sql = "SELECT path, size, etag FROM files WHERE artifact_id = ?1 ORDER BY path";
     let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
     let mut rows = statement.query([id]).map_err(failure::of)?;

@@ -12,7 +12,7 @@ use crate::model::artifact::Collection;
 use crate::model::request::Source;
 
 /// Most members of a collection.
-const MEMBERS: usize = 100_000;
+pub(crate) const MEMBERS: usize = 100_000;
 
 /// A collection to be made.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -23,6 +23,8 @@ pub struct NewCollection {
     pub members: Vec<Source>,
     /// Free text.
     pub description: Option<String>,
+    /// Who makes it; empty where that is not known.
+    pub created_by: String,
 }
 
 impl NativeRegistry {
@@ -56,20 +58,6 @@ impl NativeRegistry {
         .await
     }
 
-    /// All collections by key, without their artifacts.
-    ///
-    /// # Errors
-    /// `Unavailable` when the database cannot be read.
-    pub async fn collections(&self) -> Result<Vec<Collection>> {
-        self.read(|transaction| {
-            let sql = "SELECT uid, key, description, created_at FROM collections ORDER BY key";
-            let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
-            let rows = statement.query_map([], from_row).map_err(failure::of)?;
-            rows.collect::<rusqlite::Result<_>>().map_err(failure::of)
-        })
-        .await
-    }
-
     /// Removes a collection; its artifacts stay.
     ///
     /// # Errors
@@ -87,11 +75,8 @@ impl NativeRegistry {
 
 /// The collection of a key or uid, with its artifacts.
 pub(crate) fn find(transaction: &Transaction<'_>, name: &str) -> Result<Collection> {
-    let Some(id) = id_of(transaction, name)?.map_or_else(|| id_by_uid(transaction, name), |id| Ok(Some(id)))? else {
-        let near = find::near_keys(transaction, "collections", name)?;
-        return Err(Error::not_found(format!("no collection has the key or uid {name:?}{near}")));
-    };
-    let sql = "SELECT uid, key, description, created_at FROM collections WHERE id = ?1";
+    let id = require(transaction, name)?;
+    let sql = "SELECT uid, key, description, created_at, created_by FROM collections WHERE id = ?1";
     let mut collection = transaction.query_row(sql, [id], from_row).map_err(failure::of)?;
     let sql = format!(
         "SELECT {COLUMNS} FROM artifacts a JOIN collection_members m ON m.artifact_id = a.id \
@@ -103,6 +88,23 @@ pub(crate) fn find(transaction: &Transaction<'_>, name: &str) -> Result<Collecti
     Ok(collection)
 }
 
+/// The row of the collection of a key or uid.
+pub(crate) fn require(transaction: &Transaction<'_>, name: &str) -> Result<i64> {
+    if let Some(id) = id_of_name(transaction, name)? {
+        return Ok(id);
+    }
+    let near = find::near_keys(transaction, "collections", name)?;
+    Err(Error::not_found(format!("no collection has the key or uid {name:?}{near}")))
+}
+
+/// The row of the collection of a key or uid, when there is one.
+pub(crate) fn id_of_name(transaction: &Transaction<'_>, name: &str) -> Result<Option<i64>> {
+    match id_of(transaction, name)? {
+        None => id_by_uid(transaction, name),
+        found => Ok(found),
+    }
+}
+
 fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Collection> {
     Ok(Collection {
         uid: row.get(0)?,
@@ -110,6 +112,7 @@ fn from_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<Collection> {
         artifacts: Vec::new(),
         description: row.get(2)?,
         created_at: row.get(3)?,
+        created_by: row.get(4)?,
     })
 }
 
@@ -138,7 +141,8 @@ fn id_by_uid(transaction: &Transaction<'_>, prefix: &str) -> Result<Option<i64>>
     }
 }
 
-fn resolve(transaction: &Transaction<'_>, members: &[Source]) -> Result<Vec<i64>> {
+/// The rows of the artifacts that are named, each once.
+pub(crate) fn resolve(transaction: &Transaction<'_>, members: &[Source]) -> Result<Vec<i64>> {
     let mut ids = Vec::with_capacity(members.len());
     let mut seen = HashSet::new();
     for member in members {
@@ -152,7 +156,8 @@ fn resolve(transaction: &Transaction<'_>, members: &[Source]) -> Result<Vec<i64>
     Ok(ids)
 }
 
-fn member_ids(transaction: &Transaction<'_>, id: i64) -> Result<Vec<i64>> {
+/// The rows of the members, in order.
+pub(crate) fn member_ids(transaction: &Transaction<'_>, id: i64) -> Result<Vec<i64>> {
     let sql = "SELECT artifact_id FROM collection_members WHERE collection_id = ?1 ORDER BY position";
     let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
     let rows = statement.query_map([id], |row| row.get(0)).map_err(failure::of)?;
@@ -160,15 +165,20 @@ fn member_ids(transaction: &Transaction<'_>, id: i64) -> Result<Vec<i64>> {
 }
 
 fn insert(transaction: &Transaction<'_>, new: &NewCollection, members: &[i64]) -> Result<()> {
+    // Also in the trash, from where it may come back.
     let taken = "SELECT count(*) > 0 FROM artifacts WHERE key = ?1";
     if transaction.query_row(taken, [&new.key], |row| row.get(0)).map_err(failure::of)? {
         return Err(Error::failed_precondition(format!("the key {:?} is that of an artifact", new.key)));
     }
     let uid = format!("{}{}", uid::new_stem()?, uid::suffix_of(0)?);
-    let sql = "INSERT INTO collections (uid, key, description, created_at) \
-        VALUES (?1, ?2, ?3, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))";
-    transaction.execute(sql, params![uid, new.key, new.description]).map_err(failure::of)?;
-    let id = transaction.last_insert_rowid();
+    let sql = "INSERT INTO collections (uid, key, description, created_by, created_at) \
+        VALUES (?1, ?2, ?3, ?4, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))";
+    transaction.execute(sql, params![uid, new.key, new.description, new.created_by]).map_err(failure::of)?;
+    insert_members(transaction, transaction.last_insert_rowid(), members)
+}
+
+/// Gives a collection without members these.
+pub(crate) fn insert_members(transaction: &Transaction<'_>, id: i64, members: &[i64]) -> Result<()> {
     let sql = "INSERT INTO collection_members (collection_id, position, artifact_id) VALUES (?1, ?2, ?3)";
     let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
     for (position, member) in (0_i64..).zip(members) {

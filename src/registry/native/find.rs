@@ -1,6 +1,6 @@
 //! From what a request names to the one artifact it means.
 
-use rusqlite::{Transaction, params};
+use rusqlite::{OptionalExtension, Transaction, params};
 
 use super::artifact::{self, COLUMNS, Found};
 use super::near::{self, OFFERED};
@@ -18,7 +18,8 @@ impl NativeRegistry {
     ///
     /// A key means its latest version unless one is named (4 base62 characters as at the end of a uid,
     /// else a decimal number); a uid may be a unique prefix, and up to 16 characters of it mean the
-    /// latest version; a URL means the newest artifact registered with it.
+    /// latest version; a URL means the newest artifact registered with it. What is in the trash is found by
+    /// its full uid only.
     ///
     /// # Errors
     /// `NotFound` naming near matches, `InvalidArgument` listing candidates when a prefix is ambiguous
@@ -45,28 +46,48 @@ impl NativeRegistry {
 /// The artifact that `source` names, without labels and files.
 pub(crate) fn artifact(transaction: &Transaction<'_>, source: &Source) -> Result<Found> {
     match source {
-        Source::Key { key, version } => by_key(transaction, key, version.as_deref()),
+        Source::Key { key, version } => by_key(transaction, key, version.as_deref(), false),
         Source::Uid(prefix) => by_uid(transaction, prefix),
         Source::Url(url) => by_url(transaction, url),
         Source::Collection(name) => Err(Error::invalid(format!("expected an artifact, found the collection {name:?}"))),
     }
 }
 
+/// The artifact that `source` names, also when a key is that of something in the trash: its newest version.
+pub(crate) fn with_trash(transaction: &Transaction<'_>, source: &Source) -> Result<Found> {
+    match source {
+        Source::Key { key, version } => by_key(transaction, key, version.as_deref(), true),
+        _ => artifact(transaction, source),
+    }
+}
+
+/// The family of an artifact.
+pub(crate) fn family(transaction: &Transaction<'_>, id: i64) -> Result<i64> {
+    let sql = "SELECT family_id FROM artifacts WHERE id = ?1";
+    transaction.query_row(sql, [id], |row| row.get(0)).map_err(failure::of)
+}
+
 /// What to add to "not found": near names of `table`.
 pub(crate) fn near_keys(transaction: &Transaction<'_>, table: &str, asked: &str) -> Result<String> {
-    let sql = format!("SELECT DISTINCT key FROM {table} ORDER BY key LIMIT {COMPARED}");
+    let sql = match table {
+        "artifacts" => format!("SELECT key FROM artifacts WHERE is_latest = 1 ORDER BY key LIMIT {COMPARED}"),
+        _ => format!("SELECT key FROM {table} ORDER BY key LIMIT {COMPARED}"),
+    };
     let mut statement = transaction.prepare(&sql).map_err(failure::of)?;
     let names = statement.query_map([], |row| row.get(0)).map_err(failure::of)?;
     let names: Vec<String> = names.collect::<rusqlite::Result<_>>().map_err(failure::of)?;
     Ok(near::offer(&near::nearest(asked, names)))
 }
 
-fn by_key(transaction: &Transaction<'_>, key: &str, version: Option<&str>) -> Result<Found> {
+fn by_key(transaction: &Transaction<'_>, key: &str, version: Option<&str>, trash: bool) -> Result<Found> {
     let number = version.map(uid::version_of).transpose()?;
-    let sql = format!(
-        "SELECT {COLUMNS} FROM artifacts a WHERE a.key = ?1 AND CASE WHEN ?2 IS NULL THEN a.is_latest = 1 \
-         ELSE a.version = ?2 END"
-    );
+    let condition = match (number.is_some(), trash) {
+        (true, true) => "a.version = ?2",
+        (true, false) => "a.version = ?2 AND a.trashed_at IS NULL",
+        (false, true) => "?2 IS NULL ORDER BY a.is_latest DESC, a.version DESC LIMIT 1",
+        (false, false) => "a.is_latest = 1 AND ?2 IS NULL",
+    };
+    let sql = format!("SELECT {COLUMNS} FROM artifacts a WHERE a.key = ?1 AND {condition}");
     let found = artifact::query(transaction, &sql, params![key, number])?.into_iter().next();
     found.map_or_else(|| Err(unknown_key(transaction, key, version)?), Ok)
 }
@@ -77,12 +98,19 @@ fn unknown_key(transaction: &Transaction<'_>, key: &str, version: Option<&str>) 
         let sql = format!("SELECT count(*) > 0 FROM {table} WHERE key = ?1");
         transaction.query_row(&sql, [key], |row| row.get(0)).map_err(failure::of)
     };
-    let known = exists("artifacts")?;
-    if let Some(version) = version.filter(|_| known) {
-        let latest: u32 = transaction
-            .query_row("SELECT max(version) FROM artifacts WHERE key = ?1", [key], |row| row.get(0))
-            .map_err(failure::of)?;
-        return Ok(Error::not_found(format!("the key {key:?} has no version {version:?}; its latest is {latest}")));
+    let sql = "SELECT max(version), max(trashed_at) FROM artifacts WHERE key = ?1";
+    let latest = "SELECT version FROM artifacts WHERE key = ?1 AND is_latest = 1";
+    let (newest, trashed): (Option<u32>, Option<String>) =
+        transaction.query_row(sql, [key], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failure::of)?;
+    let latest: Option<u32> = transaction.query_row(latest, [key], |row| row.get(0)).optional().map_err(failure::of)?;
+    if let (Some(_), None) = (newest, latest) {
+        return Ok(Error::not_found(format!("the artifact {key:?} is in the trash: restore it, or name its full uid")));
+    }
+    if let (Some(latest), Some(version)) = (latest, version) {
+        let trash = if trashed.is_some() { " outside the trash" } else { "" };
+        return Ok(Error::not_found(format!(
+            "the key {key:?} has no version {version:?}{trash}; its latest is {latest}"
+        )));
     }
     if exists("collections")? {
         return Ok(Error::not_found(format!("no artifact has the key {key:?}; a collection has it")));
@@ -95,12 +123,19 @@ fn by_uid(transaction: &Transaction<'_>, prefix: &str) -> Result<Found> {
     if !uid::is_prefix(prefix) {
         return Err(Error::invalid(format!("expected 1 to 20 base62 characters of a uid, found {prefix:?}")));
     }
+    if prefix.len() == uid::STEM + uid::SUFFIX {
+        // The only name under which something in the trash is shown.
+        let sql = format!("SELECT {COLUMNS} FROM artifacts a WHERE a.uid = ?1");
+        let found = artifact::query(transaction, &sql, [prefix])?.into_iter().next();
+        return found.ok_or_else(|| Error::not_found(format!("no artifact has the uid {prefix:?}")));
+    }
     // '~' sorts after every base62 character.
-    let families = "SELECT count(DISTINCT family_id) FROM artifacts WHERE uid >= ?1 AND uid < ?1 || '~'";
+    let families = "SELECT count(DISTINCT family_id) FROM artifacts \
+        WHERE uid >= ?1 AND uid < ?1 || '~' AND trashed_at IS NULL";
     let families: i64 = transaction.query_row(families, [prefix], |row| row.get(0)).map_err(failure::of)?;
     let sql = format!(
         "SELECT {COLUMNS} FROM artifacts a WHERE a.uid >= ?1 AND a.uid < ?1 || '~' \
-         ORDER BY a.is_latest DESC, a.version DESC LIMIT {}",
+         AND a.trashed_at IS NULL ORDER BY a.is_latest DESC, a.version DESC LIMIT {}",
         OFFERED + 1
     );
     let found = artifact::query(transaction, &sql, [prefix])?;
@@ -121,8 +156,10 @@ fn shown(artifact: &Artifact) -> String {
 }
 
 fn by_url(transaction: &Transaction<'_>, url: &str) -> Result<Found> {
-    let sql =
-        format!("SELECT {COLUMNS} FROM artifacts a WHERE a.url = ?1 ORDER BY a.is_latest DESC, a.id DESC LIMIT 1");
+    let sql = format!(
+        "SELECT {COLUMNS} FROM artifacts a WHERE a.url = ?1 AND a.trashed_at IS NULL \
+         ORDER BY a.is_latest DESC, a.id DESC LIMIT 1"
+    );
     let found = artifact::query(transaction, &sql, [url])?;
     // Only a URL without secrets is repeated.
     let shown = check_url(url).map(|()| url).unwrap_or("asked for");

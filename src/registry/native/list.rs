@@ -1,44 +1,164 @@
-//! Listing artifacts.
+//! Listing artifacts and collections, page by page.
 
-use rusqlite::params;
+use std::collections::HashMap;
 
-use super::artifact::{self, COLUMNS};
+use rusqlite::{Row, Transaction, params_from_iter, types::Value};
+
+use super::artifact;
+use super::query::{Query, containing, end_of};
 use super::{NativeRegistry, failure};
-use crate::error::Result;
-use crate::model::artifact::Artifact;
+use crate::error::{Error, Result};
 use crate::model::criteria::Criteria;
-
-/// Artifacts that a listing or a search gives unless asked otherwise.
-pub(crate) const DEFAULT_LIMIT: u64 = 1_000;
-/// Most artifacts that a listing or a search gives.
-const MOST: u64 = 100_000;
+use crate::model::page::{CollectionEntry, Entry, NAMED_MEMBERS, Part, Position};
 
 impl NativeRegistry {
-    /// Artifacts by key, newest version first, with labels and without files; the words of a search are not
-    /// looked at.
+    /// At most `limit` artifacts and then collections that meet the criteria, from `after` on; artifacts by
+    /// key with the newest version first, or by rank when words are searched, with labels and without files.
     ///
     /// # Errors
     /// `Unavailable` when the database cannot be read.
-    pub async fn list(&self, criteria: Criteria) -> Result<Vec<Artifact>> {
-        self.read(move |transaction| {
-            let sql = format!(
-                "SELECT {COLUMNS} FROM artifacts a WHERE (a.is_latest = 1 OR ?1) \
-                 AND (?2 IS NULL OR substr(a.key, 1, length(?2)) = ?2) AND (?3 IS NULL OR a.suffix = ?3) \
-                 AND (?4 IS NULL OR EXISTS (SELECT 1 FROM artifact_labels m JOIN labels l ON l.id = m.label_id \
-                      WHERE m.artifact_id = a.id AND l.name = ?4)) \
-                 ORDER BY a.key, a.version DESC LIMIT ?5"
-            );
-            let limit = limit_of(criteria.limit)?;
-            let Criteria { key_prefix, label, suffix, all_versions, .. } = criteria;
-            let values = params![all_versions, key_prefix, suffix, label, limit];
-            let found = artifact::query(transaction, &sql, values)?;
-            found.into_iter().map(|found| Ok(artifact::with_labels(transaction, found)?.artifact)).collect()
-        })
-        .await
+    pub async fn part(&self, criteria: &Criteria, after: Option<Position>, limit: u64) -> Result<Part<Entry>> {
+        let criteria = criteria.clone();
+        self.read(move |transaction| part(transaction, &criteria, after, limit)).await
     }
 }
 
-/// The limit of a query.
-pub(crate) fn limit_of(asked: Option<u64>) -> Result<i64> {
-    failure::signed(asked.unwrap_or(DEFAULT_LIMIT).min(MOST), "limit")
+fn part(
+    transaction: &Transaction<'_>,
+    criteria: &Criteria,
+    after: Option<Position>,
+    limit: u64,
+) -> Result<Part<Entry>> {
+    if limit == 0 {
+        return Ok(Part::default());
+    }
+    let mut entries = Vec::new();
+    let before = match after {
+        Some(Position::Collection(before)) => before,
+        Some(Position::Label(_)) => return Err(Error::invalid("'page_token' is not of a listing")),
+        after => {
+            if criteria.wants_artifacts() {
+                let artifacts = artifacts(transaction, criteria, after.as_ref(), limit)?;
+                entries = artifacts.entries;
+                if artifacts.next.is_some() {
+                    return Ok(Part { entries, next: artifacts.next });
+                }
+            }
+            None
+        }
+    };
+    if !criteria.wants_collections() {
+        return Ok(Part { entries, next: None });
+    }
+    let left = limit.saturating_sub(entries.len() as u64);
+    let collections = collections(transaction, criteria, before.as_deref(), left)?;
+    entries.extend(collections.entries);
+    Ok(Part { entries, next: collections.next })
+}
+
+fn artifacts(
+    transaction: &Transaction<'_>,
+    criteria: &Criteria,
+    after: Option<&Position>,
+    limit: u64,
+) -> Result<Part<Entry>> {
+    let Some(query) = Query::new(transaction, criteria, after)? else { return Ok(Part::default()) };
+    let passed = if let Some(Position::Ranked(passed)) = after { *passed } else { 0 };
+    if i64::try_from(passed).is_err() {
+        return Err(Error::invalid("'page_token' is beyond what there can be"));
+    }
+    let mut found = artifact::query(transaction, &query.sql(limit + 1, passed), query.values())?;
+    let more = found.len() as u64 > limit;
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let last = found.last().filter(|_| more);
+    let next = last.map(|last| match criteria.search {
+        Some(_) => Position::Ranked(passed.saturating_add(limit)),
+        None => Position::Artifact { key: last.artifact.key.clone(), uid: last.artifact.uid.clone() },
+    });
+    artifact::add_labels(transaction, &mut found)?;
+    Ok(Part { entries: found.into_iter().map(|found| Entry::Artifact(found.artifact)).collect(), next })
+}
+
+fn collections(
+    transaction: &Transaction<'_>,
+    criteria: &Criteria,
+    after: Option<&str>,
+    limit: u64,
+) -> Result<Part<Entry>> {
+    let mut conditions = vec!["1".to_owned()];
+    let mut values: Vec<Value> = Vec::new();
+    let mut add = |condition: &str, value: Option<String>| {
+        if let Some(value) = value {
+            values.push(value.into());
+            conditions.push(format!("{condition}{}", values.len()));
+        }
+    };
+    add("c.key > ?", after.map(str::to_owned));
+    add("c.key >= ?", criteria.key_prefix.clone());
+    add("c.key < ?", criteria.key_prefix.as_deref().and_then(end_of));
+    let key = criteria.key.as_ref();
+    let operator = if key.is_some_and(|key| key.is_exact()) { "c.key = ?" } else { "c.key GLOB ?" };
+    add(operator, key.map(|key| key.text().to_owned()));
+    add("c.created_by = ?", criteria.created_by.clone());
+    let times = criteria.created_at.unwrap_or_default();
+    add("c.created_at >= ?", times.from.map(|from| from.to_milliseconds()));
+    add("c.created_at < ?", times.to.map(|to| to.to_milliseconds()));
+    if let Some(pattern) = criteria.description.as_deref().map(containing) {
+        values.push(pattern.into());
+        conditions.push(format!("c.description LIKE ?{} ESCAPE '\\'", values.len()));
+    }
+    let conditions = conditions.join(" AND ");
+    let sql = format!(
+        "SELECT c.id, c.uid, c.key, c.description, c.created_at, c.created_by, \
+         (SELECT count(*) FROM collection_members m WHERE m.collection_id = c.id) \
+         FROM collections c WHERE {conditions} ORDER BY c.key LIMIT {}",
+        limit + 1
+    );
+    let mut statement = transaction.prepare_cached(&sql).map_err(failure::of)?;
+    let rows = statement.query_map(params_from_iter(values.iter()), from_row).map_err(failure::of)?;
+    let mut found: Vec<(i64, CollectionEntry)> = rows.collect::<rusqlite::Result<_>>().map_err(failure::of)?;
+    let more = found.len() as u64 > limit;
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    add_members(transaction, &mut found)?;
+    let next = match found.last() {
+        Some((_, last)) if more => Some(Position::Collection(Some(last.key.clone()))),
+        // No room was left for any.
+        None if more => Some(Position::Collection(after.map(str::to_owned))),
+        _ => None,
+    };
+    Ok(Part { entries: found.into_iter().map(|(_, entry)| Entry::Collection(entry)).collect(), next })
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, CollectionEntry)> {
+    let entry = CollectionEntry {
+        uid: row.get(1)?,
+        key: row.get(2)?,
+        description: row.get(3)?,
+        created_at: row.get(4)?,
+        created_by: row.get(5)?,
+        n_artifacts: u64::try_from(row.get::<_, i64>(6)?).unwrap_or(0),
+        artifacts: Vec::new(),
+    };
+    Ok((row.get(0)?, entry))
+}
+
+/// Names the first members of all collections, in one query.
+fn add_members(transaction: &Transaction<'_>, collections: &mut [(i64, CollectionEntry)]) -> Result<()> {
+    let ids = artifact::id_list(collections.iter().map(|(id, _)| *id));
+    let places: HashMap<i64, usize> = collections.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
+    let sql = format!(
+        "SELECT m.collection_id, a.uid, a.key FROM json_each(?1) i \
+         CROSS JOIN collection_members m ON m.collection_id = i.value AND m.position < {NAMED_MEMBERS} \
+         CROSS JOIN artifacts a ON a.id = m.artifact_id ORDER BY m.collection_id, m.position"
+    );
+    let mut statement = transaction.prepare_cached(&sql).map_err(failure::of)?;
+    let mut rows = statement.query([ids]).map_err(failure::of)?;
+    while let Some(row) = rows.next().map_err(failure::of)? {
+        let id: i64 = row.get(0).map_err(failure::of)?;
+        let member = (row.get(1).map_err(failure::of)?, row.get(2).map_err(failure::of)?);
+        if let Some((_, entry)) = places.get(&id).and_then(|place| collections.get_mut(*place)) {
+            entry.artifacts.push(member);
+        }
+    }
+    Ok(())
 }

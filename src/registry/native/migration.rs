@@ -11,7 +11,8 @@ use crate::error::{Error, Result};
 const APPLICATION_ID: i64 = 0x736c_6674;
 
 /// The steps; number n is at place n − 1. A step that was released is never changed.
-const STEPS: [(&str, &str); 1] = [("start", include_str!("migrations/0001_start.sql"))];
+const STEPS: [(&str, &str); 2] =
+    [("start", include_str!("migrations/0001_start.sql")), ("queries", include_str!("migrations/0002_queries.sql"))];
 
 /// Takes the steps that the file has not seen, in one transaction.
 pub(crate) fn bring_up_to_date(connection: &mut Connection, path: &Path) -> Result<()> {

@@ -7,17 +7,23 @@
 pub(crate) mod artifact;
 mod collection;
 pub(crate) mod connections;
+mod describe;
 pub(crate) mod failure;
 mod find;
 mod index;
+mod known;
 mod label;
 mod list;
+mod lookup;
+mod members;
 mod migration;
 pub(crate) mod near;
+pub(crate) mod query;
 mod register;
 mod remove;
 pub(crate) mod search;
 mod storage;
+mod trash;
 pub(crate) mod uid;
 
 use std::path::{Path, PathBuf};
@@ -29,6 +35,7 @@ use crate::error::{Error, Result};
 use connections::Connections;
 
 pub use collection::NewCollection;
+pub use known::ObjectVersion;
 pub use register::{NewArtifact, Registered};
 pub use storage::RegisteredStorage;
 

@@ -7,6 +7,7 @@ use super::failure::{self, signed};
 use super::{NativeRegistry, label, search, uid};
 use crate::error::{Error, Result};
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
+use crate::model::criteria::FeatureLabel;
 
 /// Longest key, in bytes.
 const KEY_BYTES: usize = 1024;
@@ -37,7 +38,9 @@ pub struct NewArtifact {
     /// The files of a folder of shards.
     pub files: Vec<PinnedFile>,
     /// Labels to add.
-    pub labels: Vec<String>,
+    pub labels: Vec<FeatureLabel>,
+    /// Who registers it; empty where that is not known.
+    pub created_by: String,
 }
 
 /// What came of a registration.
@@ -178,8 +181,8 @@ fn insert(transaction: &Transaction<'_>, new: &NewArtifact) -> Result<i64> {
     let old = "UPDATE artifacts SET is_latest = 0 WHERE family_id = ?1 AND is_latest = 1";
     transaction.execute(old, [family]).map_err(failure::of)?;
     let sql = "INSERT INTO artifacts (family_id, uid, key, version, is_latest, suffix, kind, url, size, n_files, \
-        n_observations, etag, description, created_at) VALUES \
-        (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))";
+        n_observations, etag, description, created_by, created_at) VALUES \
+        (?1, ?2, ?3, ?4, 1, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))";
     let count = |count: Option<u64>, name: &str| count.map(|count| signed(count, name)).transpose();
     let values = params![
         family,
@@ -194,6 +197,7 @@ fn insert(transaction: &Transaction<'_>, new: &NewArtifact) -> Result<i64> {
         count(new.n_observations, "number of observations")?,
         new.etag,
         new.description,
+        new.created_by,
     ];
     transaction.execute(sql, values).map_err(failure::of)?;
     let id = transaction.last_insert_rowid();

@@ -5,7 +5,7 @@ use crate::error::{Error, Result};
 /// Characters of the random part.
 pub(crate) const STEM: usize = 16;
 /// Characters of the version.
-const SUFFIX: usize = 4;
+pub(crate) const SUFFIX: usize = 4;
 /// Digits in order of value.
 const DIGITS: &[u8; 62] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
 /// First version number that has no suffix: 62⁴.

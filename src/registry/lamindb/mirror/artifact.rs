@@ -1,15 +1,21 @@
 //! Artifacts from rows of a mirror.
 
+use std::collections::HashMap;
+
 use rusqlite::{Row, Transaction};
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::model::artifact::{Artifact, Recorded};
-use crate::registry::native::artifact::kind_of;
+use crate::registry::native::artifact::{id_list, kind_of};
 use crate::registry::native::failure;
 
 /// The columns that [`from_row`] reads, of table `artifacts` named `a`.
 pub(super) const COLUMNS: &str = "a.id, a.uid, a.key, a.version, a.is_latest, a.suffix, a.kind, a.url, a.size, \
-    a.n_files, a.n_observations, a.description, a.created_at, a.hash, a.hash_type, a.refusal";
+    a.n_files, a.n_observations, a.description, a.created_at, a.hash, a.hash_type, a.refusal, \
+    coalesce(a.handle, a.name, '')";
+
+/// Who made it, of table `a`.
+pub(super) const MAKER: &str = "coalesce(a.handle, a.name, '')";
 
 /// What everybody sees: no trash, no archive, nothing of a branch that is not merged.
 pub(super) const VISIBLE: &str = "a.branch = 1";
@@ -36,30 +42,32 @@ pub(super) fn query(
     Ok(found)
 }
 
-/// As [`query`], of a query that has a rank after [`COLUMNS`].
-pub(super) fn query_ranked(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Vec<(f64, Found)>> {
+/// The artifacts with their labels, each name once in byte order, and those that are values of features.
+pub(super) fn with_labels(transaction: &Transaction<'_>, mut found: Vec<Found>) -> Result<Vec<Artifact>> {
+    let places: HashMap<i64, usize> = found.iter().enumerate().map(|(place, found)| (found.id, place)).collect();
+    let sql = "SELECT DISTINCT m.artifact_id, l.name, m.feature FROM json_each(?1) i \
+        CROSS JOIN artifact_labels m ON m.artifact_id = i.value CROSS JOIN labels l ON l.id = m.label_id \
+        WHERE l.branch = 1 ORDER BY m.artifact_id, l.name";
     let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
-    let mut rows = statement.query(parameters).map_err(failure::of)?;
-    let mut found = Vec::new();
+    let mut rows = statement.query([id_list(found.iter().map(|found| found.id))]).map_err(failure::of)?;
     while let Some(row) = rows.next().map_err(failure::of)? {
-        found.push((row.get("rank_of").map_err(failure::of)?, from_row(row)?));
+        let (id, name): (i64, String) = (row.get(0).map_err(failure::of)?, row.get(1).map_err(failure::of)?);
+        let feature: Option<String> = row.get(2).map_err(failure::of)?;
+        let Some(Found { artifact, .. }) = places.get(&id).and_then(|place| found.get_mut(*place)) else { continue };
+        if let Some(feature) = feature {
+            artifact.features.entry(feature).or_default().push(name.clone());
+        }
+        if artifact.labels.last() != Some(&name) {
+            artifact.labels.push(name);
+        }
     }
-    Ok(found)
+    Ok(found.into_iter().map(|found| found.artifact).collect())
 }
 
-/// The artifact with its labels, by name.
-pub(super) fn with_labels(transaction: &Transaction<'_>, found: Found) -> Result<Artifact> {
-    let Found { id, mut artifact } = found;
-    let sql = "SELECT DISTINCT l.name FROM artifact_labels m JOIN labels l ON l.id = m.label_id \
-        WHERE m.artifact_id = ?1 AND l.branch = 1 ORDER BY l.name";
-    let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
-    let names = statement.query_map([id], |row| row.get(0)).map_err(failure::of)?;
-    artifact.labels = names.collect::<rusqlite::Result<_>>().map_err(failure::of)?;
-    Ok(artifact)
+/// The one artifact with its labels.
+pub(super) fn complete(transaction: &Transaction<'_>, found: Found) -> Result<Artifact> {
+    let one = with_labels(transaction, vec![found])?.pop();
+    one.ok_or_else(|| Error::internal("an artifact was lost"))
 }
 
 fn from_row(row: &Row<'_>) -> Result<Found> {
@@ -88,6 +96,7 @@ fn from_row(row: &Row<'_>) -> Result<Found> {
         n_observations: count(10, "number of observations")?,
         description: row.get(11).map_err(of)?,
         created_at: row.get(12).map_err(of)?,
+        created_by: row.get(16).map_err(of)?,
         recorded: Some(recorded),
         ..Artifact::default()
     };

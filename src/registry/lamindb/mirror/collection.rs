@@ -10,7 +10,7 @@ use crate::model::artifact::Collection;
 use crate::registry::native::near::OFFERED;
 use crate::registry::native::{failure, uid};
 
-const FIELDS: &str = "a.id, a.uid, a.key, a.description, a.created_at";
+const FIELDS: &str = "a.id, a.uid, a.key, a.description, a.created_at, coalesce(a.handle, a.name, '')";
 
 impl Mirror {
     /// The collection of a key (its latest version) or of a uid (full, or the unique beginning of one), with its
@@ -27,9 +27,7 @@ impl Mirror {
                 "SELECT {COLUMNS} FROM collection_members m JOIN artifacts a ON a.id = m.artifact_id \
                  WHERE m.collection_id = ?1 AND {VISIBLE} ORDER BY m.position"
             );
-            for found in artifact::query(transaction, &sql, [id])? {
-                collection.artifacts.push(artifact::with_labels(transaction, found)?);
-            }
+            collection.artifacts = artifact::with_labels(transaction, artifact::query(transaction, &sql, [id])?)?;
             let members = "SELECT count(*) FROM collection_members WHERE collection_id = ?1";
             let members: i64 = transaction.query_row(members, [id], |row| row.get(0)).map_err(failure::of)?;
             let found = collection.artifacts.len();
@@ -41,20 +39,6 @@ impl Mirror {
                 )));
             }
             Ok(collection)
-        })
-        .await
-    }
-
-    /// The latest versions of all collections by key, without their artifacts.
-    ///
-    /// # Errors
-    /// Those of the database.
-    pub(in crate::registry::lamindb) async fn collections(&self) -> Result<Vec<Collection>> {
-        self.read(|transaction| {
-            let sql = format!("SELECT {FIELDS} FROM collections a WHERE {VISIBLE} AND a.is_latest = 1 ORDER BY a.key");
-            let mut statement = transaction.prepare_cached(&sql).map_err(failure::of)?;
-            let rows = statement.query_map([], |row| Ok(from_row(row)?.1)).map_err(failure::of)?;
-            rows.collect::<rusqlite::Result<_>>().map_err(failure::of)
         })
         .await
     }
@@ -123,6 +107,7 @@ fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, Collection)> {
         artifacts: Vec::new(),
         description: row.get(3)?,
         created_at: row.get(4)?,
+        created_by: row.get(5)?,
     };
     Ok((row.get(0)?, collection))
 }

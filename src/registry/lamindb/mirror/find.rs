@@ -30,7 +30,7 @@ impl Mirror {
                     return Err(Error::invalid(format!("expected an artifact, found the collection {name:?}")));
                 }
             };
-            artifact::with_labels(transaction, found)
+            artifact::complete(transaction, found)
         })
         .await
     }

@@ -1,155 +1,169 @@
-//! Artifacts that meet criteria, in SQL over a mirror.
+//! Artifacts and collections that meet criteria, page by page.
 
-use rusqlite::params_from_iter;
-use rusqlite::types::Value;
+use rusqlite::{Row, Transaction, params_from_iter};
 
 use super::Mirror;
-use super::artifact::{self, COLUMNS};
-use crate::error::Result;
-use crate::model::artifact::Artifact;
-use crate::model::criteria::{CountRange, Criteria};
-use crate::registry::native::artifact::kind_name;
+use super::artifact;
+use super::conditions::Conditions;
+use crate::error::{Error, Result};
+use crate::model::criteria::Criteria;
+use crate::model::page::{CollectionEntry, Entry, NAMED_MEMBERS, Part, Position};
+use crate::registry::native::failure;
 use crate::registry::native::search::quoted;
 
-/// Sorts after every character that a key can go on with.
-const LAST: &str = "\u{10FFFF}";
-
-/// Where a page begins.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(in crate::registry) struct After {
-    /// Key and uid of the artifact before; pages by key.
-    pub(in crate::registry) entry: Option<(String, String)>,
-}
-
-/// Conditions and what they are held against, in order.
-#[derive(Debug, Default)]
-struct Conditions {
-    sql: Vec<String>,
-    values: Vec<Value>,
-}
-
-impl Conditions {
-    /// Adds a condition; each `?` in it takes one of `values`.
-    fn add(&mut self, sql: &str, values: impl IntoIterator<Item = Value>) {
-        self.sql.push(sql.to_owned());
-        self.values.extend(values);
-    }
-
-    fn counts(&mut self, column: &str, range: Option<CountRange>) {
-        let CountRange { min, max } = range.unwrap_or_default();
-        for (bound, sign) in [(min, ">="), (max, "<=")] {
-            // No count of a database is larger.
-            let value = |bound| Value::from(i64::try_from(bound).unwrap_or(i64::MAX));
-            if let Some(bound) = bound {
-                self.add(&format!("a.{column} {sign} ?"), [value(bound)]);
-            }
-        }
-    }
-}
-
 impl Mirror {
-    /// At most `limit` artifacts after `after`, with labels: by key, of one key the newest version first; what is
-    /// searched by rank. The rank of a search goes with each: the smaller, the better.
+    /// At most `limit` artifacts and then collections that meet the criteria, from `after` on; artifacts by key, of
+    /// one key the newest version first, or by rank when words are searched; with labels.
     ///
     /// # Errors
-    /// Those of the database.
-    pub(in crate::registry::lamindb) async fn list(
+    /// `InvalidArgument` for a place that is not of a listing, and those of the database.
+    pub(in crate::registry::lamindb) async fn part(
         &self,
         criteria: &Criteria,
-        after: After,
+        after: Option<Position>,
         limit: u64,
-    ) -> Result<Vec<(f64, Artifact)>> {
-        let (criteria, limit) = (criteria.clone(), i64::try_from(limit).unwrap_or(i64::MAX));
-        self.read(move |transaction| {
-            let mut conditions = conditions(&criteria);
-            if let Some((key, uid)) = after.entry {
-                conditions.add("(a.key > ? OR (a.key = ? AND a.uid < ?))", [key.clone().into(), key.into(), uid.into()]);
-            }
-            let (from, rank) = match &criteria.search {
-                Some(words) => {
-                    conditions.add("artifact_search MATCH ?", [quoted(words).into()]);
-                    ("artifact_search s JOIN artifacts a ON a.id = s.rowid", "bm25(artifact_search)")
+    ) -> Result<Part<Entry>> {
+        let criteria = criteria.clone();
+        self.read(move |transaction| part(transaction, &criteria, after, limit)).await
+    }
+}
+
+fn part(
+    transaction: &Transaction<'_>,
+    criteria: &Criteria,
+    after: Option<Position>,
+    limit: u64,
+) -> Result<Part<Entry>> {
+    if limit == 0 {
+        return Ok(Part::default());
+    }
+    let mut entries = Vec::new();
+    let before = match after {
+        Some(Position::Collection(before)) => before,
+        Some(Position::Label(_)) => return Err(Error::invalid("'page_token' is not of a listing")),
+        after => {
+            if criteria.wants_artifacts() {
+                let artifacts = artifacts(transaction, criteria, after, limit)?;
+                entries = artifacts.entries;
+                if artifacts.next.is_some() {
+                    return Ok(Part { entries, next: artifacts.next });
                 }
-                None => ("artifacts a", "0.0"),
-            };
-            let order = if criteria.search.is_some() { "rank_of, a.key, a.uid DESC" } else { "a.key, a.uid DESC" };
-            let sql = format!(
-                "SELECT {COLUMNS}, {rank} AS rank_of FROM {from} WHERE {} ORDER BY {order} LIMIT {limit}",
-                conditions.sql.join(" AND ")
-            );
-            let ranked = artifact::query_ranked(transaction, &sql, params_from_iter(conditions.values))?;
-            let complete = |(rank, found)| Ok((rank, artifact::with_labels(transaction, found)?));
-            ranked.into_iter().map(complete).collect()
-        })
-        .await
-    }
-}
-
-fn conditions(criteria: &Criteria) -> Conditions {
-    let mut all = Conditions::default();
-    if criteria.trashed {
-        all.add("a.branch = -1", []);
-    } else {
-        all.add(artifact::VISIBLE, []);
-        if !criteria.all_versions {
-            all.add("a.is_latest = 1", []);
+            }
+            None
         }
-    }
-    keys(criteria, &mut all);
-    if let Some(suffix) = &criteria.suffix {
-        all.add("a.suffix = ?", [suffix.clone().into()]);
-    }
-    if let Some(kind) = criteria.kind {
-        all.add("a.kind = ?", [kind_name(kind).to_owned().into()]);
-    }
-    for label in criteria.all_labels() {
-        let feature = if label.feature.is_some() { " AND m.feature = ?" } else { "" };
-        let sql = format!(
-            "a.id IN (SELECT m.artifact_id FROM labels l JOIN artifact_labels m ON m.label_id = l.id \
-             WHERE l.name = ? AND l.branch = 1{feature})"
-        );
-        all.add(&sql, [Some(label.name), label.feature].into_iter().flatten().map(Value::from));
-    }
-    if let Some(collection) = &criteria.collection {
-        let sql = "a.id IN (SELECT m.artifact_id FROM collections c JOIN collection_members m ON m.collection_id = c.id \
-            WHERE c.branch = 1 AND (c.uid = ? OR (c.key = ? AND c.is_latest = 1)))";
-        all.add(sql, [collection.clone().into(), collection.clone().into()]);
-    }
-    made(criteria, &mut all);
-    all.counts("size", criteria.size);
-    all.counts("n_observations", criteria.n_observations);
-    if let Some(text) = &criteria.description {
-        all.add("instr(lower(a.description), lower(?)) > 0", [text.clone().into()]);
-    }
-    all
-}
-
-fn keys(criteria: &Criteria, all: &mut Conditions) {
-    let mut begins_with = |prefix: &str| {
-        let end = format!("{prefix}{LAST}");
-        all.add("a.key >= ? AND a.key < ?", [prefix.to_owned().into(), end.into()]);
     };
-    if let Some(prefix) = &criteria.key_prefix {
-        begins_with(prefix);
+    if !criteria.wants_collections() {
+        return Ok(Part { entries, next: None });
     }
-    let Some(pattern) = &criteria.key else { return };
-    if pattern.is_exact() {
-        all.add("a.key = ?", [pattern.text().to_owned().into()]);
-    } else {
-        begins_with(pattern.literal_prefix());
-        all.add("a.key GLOB ?", [pattern.text().to_owned().into()]);
-    }
+    let left = limit.saturating_sub(entries.len() as u64);
+    let collections = collections(transaction, criteria, before, left)?;
+    entries.extend(collections.entries);
+    Ok(Part { entries, next: collections.next })
 }
 
-/// By whom and when. Times are texts of one form, which sort as they do.
-fn made(criteria: &Criteria, all: &mut Conditions) {
-    if let Some(maker) = &criteria.created_by {
-        all.add("(a.handle = ? OR a.name = ?)", [maker.clone().into(), maker.clone().into()]);
-    }
-    let range = criteria.created_at.unwrap_or_default();
-    for (moment, sign) in [(range.from, ">="), (range.to, "<")] {
-        if let Some(moment) = moment {
-            all.add(&format!("a.created_at {sign} ?"), [moment.to_string().into()]);
+fn artifacts(
+    transaction: &Transaction<'_>,
+    criteria: &Criteria,
+    after: Option<Position>,
+    limit: u64,
+) -> Result<Part<Entry>> {
+    let mut conditions = Conditions::of_artifacts(criteria);
+    let passed = match after {
+        Some(Position::Artifact { key, uid }) => {
+            let values = [key.clone(), key.clone(), key, uid];
+            conditions.add("a.key >= ? AND (a.key > ? OR (a.key = ? AND a.uid < ?))", values.map(Into::into));
+            0
         }
+        Some(Position::Ranked(passed)) => passed,
+        _ => 0,
+    };
+    if i64::try_from(passed).is_err() {
+        return Err(Error::invalid("'page_token' is beyond what there can be"));
     }
+    let (from, order) = match &criteria.search {
+        Some(words) => {
+            conditions.add("artifact_search MATCH ?", [quoted(words).into()]);
+            let from = "artifact_search s CROSS JOIN artifacts a ON a.id = s.rowid";
+            (from, "bm25(artifact_search), a.key, a.uid DESC")
+        }
+        None => ("artifacts a", "a.key, a.uid DESC"),
+    };
+    let sql = format!(
+        "SELECT {} FROM {from} WHERE {} ORDER BY {order} LIMIT {} OFFSET {passed}",
+        artifact::COLUMNS,
+        conditions.sql(),
+        limit.saturating_add(1)
+    );
+    let mut found = artifact::query(transaction, &sql, params_from_iter(conditions.values()))?;
+    let more = found.len() as u64 > limit;
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = found.last().filter(|_| more).map(|last| match criteria.search {
+        Some(_) => Position::Ranked(passed.saturating_add(limit)),
+        None => Position::Artifact { key: last.artifact.key.clone(), uid: last.artifact.uid.clone() },
+    });
+    let entries = artifact::with_labels(transaction, found)?.into_iter().map(Entry::Artifact).collect();
+    Ok(Part { entries, next })
+}
+
+fn collections(
+    transaction: &Transaction<'_>,
+    criteria: &Criteria,
+    after: Option<String>,
+    limit: u64,
+) -> Result<Part<Entry>> {
+    let mut conditions = Conditions::of_collections(criteria);
+    if let Some(after) = &after {
+        conditions.add("a.key > ?", [after.clone().into()]);
+    }
+    // Of several collections with one key the newest stands for all: places are keys.
+    let sql = format!(
+        "SELECT a.id, a.uid, a.key, a.description, max(a.created_at), {}, \
+         (SELECT count(*) FROM collection_members m WHERE m.collection_id = a.id) \
+         FROM collections a WHERE {} GROUP BY a.key ORDER BY a.key LIMIT {}",
+        artifact::MAKER,
+        conditions.sql(),
+        limit.saturating_add(1)
+    );
+    let mut statement = transaction.prepare_cached(&sql).map_err(failure::of)?;
+    let rows = statement.query_map(params_from_iter(conditions.values()), from_row).map_err(failure::of)?;
+    let mut found: Vec<(i64, CollectionEntry)> = rows.collect::<rusqlite::Result<_>>().map_err(failure::of)?;
+    let more = found.len() as u64 > limit;
+    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = match found.last() {
+        Some((_, last)) if more => Some(Position::Collection(Some(last.key.clone()))),
+        // No room was left for any.
+        None if more => Some(Position::Collection(after)),
+        _ => None,
+    };
+    let mut entries = Vec::with_capacity(found.len());
+    for (id, mut entry) in found {
+        entry.artifacts = members(transaction, id)?;
+        entries.push(Entry::Collection(entry));
+    }
+    Ok(Part { entries, next })
+}
+
+fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, CollectionEntry)> {
+    let entry = CollectionEntry {
+        uid: row.get(1)?,
+        key: row.get(2)?,
+        description: row.get(3)?,
+        created_at: row.get(4)?,
+        created_by: row.get(5)?,
+        n_artifacts: u64::try_from(row.get::<_, i64>(6)?).unwrap_or(0),
+        artifacts: Vec::new(),
+    };
+    Ok((row.get(0)?, entry))
+}
+
+/// uid and key of the first members.
+fn members(transaction: &Transaction<'_>, collection: i64) -> Result<Vec<(String, String)>> {
+    let sql = format!(
+        "SELECT a.uid, a.key FROM collection_members m JOIN artifacts a ON a.id = m.artifact_id \
+         WHERE m.collection_id = ?1 AND {} ORDER BY m.position LIMIT {NAMED_MEMBERS}",
+        artifact::VISIBLE
+    );
+    let mut statement = transaction.prepare_cached(&sql).map_err(failure::of)?;
+    let rows = statement.query_map([collection], |row| Ok((row.get(0)?, row.get(1)?))).map_err(failure::of)?;
+    rows.collect::<rusqlite::Result<_>>().map_err(failure::of)
 }

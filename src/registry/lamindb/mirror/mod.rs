@@ -6,9 +6,11 @@
 
 mod artifact;
 mod collection;
+mod conditions;
 mod find;
 mod list;
 mod load;
+mod lookup;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,7 +22,6 @@ use super::tables::Tables;
 use crate::error::{Error, Result};
 use crate::registry::native::{connections::Connections, failure};
 
-pub(in crate::registry) use list::After;
 pub(super) use load::Naming;
 
 /// Connections that read a mirror at the same time.

@@ -1,0 +1,146 @@
+//! Pages over all registries that are served, one after the other: each by itself is asked for a part.
+
+use futures::stream::{self, BoxStream, StreamExt};
+
+use super::Registry;
+use super::lamindb::Instance;
+use crate::error::{Error, Result};
+use crate::model::criteria::Criteria;
+use crate::model::lookup::{LabelEntry, Lookup};
+use crate::model::page::{self, DEFAULT_LIMIT, Entry, Page, PageToken, Part, Position};
+
+/// Name of our own registry in page tokens.
+const OURS: &str = "";
+
+impl Registry {
+    /// One page of the artifacts and then the collections that meet the criteria: artifacts by key with the
+    /// newest version first, or by rank when words are searched.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a page token of another query, `Unavailable` when a registry cannot be read.
+    pub async fn page(&self, criteria: &Criteria) -> Result<Page<Entry>> {
+        let query = criteria.unpaged();
+        let mut place = self.place(criteria.page_token.as_deref(), &query)?;
+        let limit = page::page_size(criteria.limit);
+        let mut entries = Vec::new();
+        loop {
+            let left = limit.saturating_sub(entries.len() as u64);
+            let part = self.part(&place.registry, &query, place.after, left).await?;
+            entries.extend(part.entries);
+            let Some(next) = self.following(&place.registry, part.next) else {
+                return Ok(Page { entries, next_page_token: None });
+            };
+            place = next;
+            if entries.len() as u64 >= limit {
+                let text = PageToken::text(&query, &place.registry, place.after);
+                return Ok(Page { entries, next_page_token: (limit > 0).then_some(text).transpose()? });
+            }
+        }
+    }
+
+    /// All that meets the criteria, up to their limit, read page by page as it is asked for.
+    pub fn entries(&self, criteria: Criteria) -> BoxStream<'static, Result<Entry>> {
+        let left = criteria.limit.unwrap_or(u64::MAX);
+        let state = Some((self.clone(), criteria, left));
+        stream::unfold(state, |state| async {
+            let (registry, mut criteria, left) = state?;
+            criteria.limit = Some(left.min(DEFAULT_LIMIT));
+            let page = match registry.page(&criteria).await {
+                Ok(page) => page,
+                Err(error) => return Some((vec![Err(error)], None)),
+            };
+            let left = left.saturating_sub(page.entries.len() as u64);
+            criteria.page_token = page.next_page_token.filter(|_| left > 0);
+            let next = criteria.page_token.is_some().then_some((registry, criteria, left));
+            Some((page.entries.into_iter().map(Ok).collect::<Vec<_>>(), next))
+        })
+        .flat_map(stream::iter)
+        .boxed()
+    }
+
+    /// One page of the labels that a look-up asks for, by name. A label that several registries have is there
+    /// once for each.
+    ///
+    /// # Errors
+    /// As [`Registry::page`].
+    pub async fn labels(&self, lookup: &Lookup) -> Result<Page<LabelEntry>> {
+        let query = lookup.unpaged();
+        let mut place = self.place(lookup.page_token.as_deref(), &query)?;
+        let limit = page::page_size(lookup.limit);
+        let mut entries = Vec::new();
+        loop {
+            let left = limit.saturating_sub(entries.len() as u64);
+            let part = self.labels_part(&place.registry, &query, place.after, left).await?;
+            entries.extend(part.entries);
+            let Some(next) = self.following(&place.registry, part.next) else {
+                return Ok(Page { entries, next_page_token: None });
+            };
+            place = next;
+            if entries.len() as u64 >= limit {
+                let text = PageToken::text(&query, &place.registry, place.after);
+                return Ok(Page { entries, next_page_token: (limit > 0).then_some(text).transpose()? });
+            }
+        }
+    }
+
+    /// Names of the registries, in the order in which they are asked.
+    fn names(&self) -> Vec<String> {
+        std::iter::once(OURS.to_owned()).chain(self.instances.iter().map(token_name)).collect()
+    }
+
+    async fn part(&self, name: &str, query: &Criteria, after: Option<Position>, limit: u64) -> Result<Part<Entry>> {
+        match name {
+            OURS => self.native.part(query, after, limit).await,
+            _ => self.instance(name)?.part(query, after, limit).await,
+        }
+    }
+
+    async fn labels_part(
+        &self,
+        name: &str,
+        query: &Lookup,
+        after: Option<Position>,
+        limit: u64,
+    ) -> Result<Part<LabelEntry>> {
+        match name {
+            OURS => self.native.labels(query, after, limit).await,
+            _ => self.instance(name)?.labels(query, after, limit).await,
+        }
+    }
+
+    fn instance(&self, name: &str) -> Result<&Instance> {
+        self.instances.iter().find(|instance| token_name(instance) == name).ok_or_else(|| unknown(name))
+    }
+
+    fn place(&self, token: Option<&str>, query: &impl serde::Serialize) -> Result<Place> {
+        let Some(token) = token else { return Ok(Place { registry: OURS.to_owned(), after: None }) };
+        let PageToken { registry, after, .. } = PageToken::read(token, query)?;
+        if !self.names().contains(&registry) {
+            return Err(unknown(&registry));
+        }
+        Ok(Place { registry, after })
+    }
+
+    /// Where it goes on after a part of `name`: in the same registry, or at the start of the one after it.
+    fn following(&self, name: &str, next: Option<Position>) -> Option<Place> {
+        if next.is_some() {
+            return Some(Place { registry: name.to_owned(), after: next });
+        }
+        let mut names = self.names().into_iter().skip_while(|one| one != name);
+        names.nth(1).map(|registry| Place { registry, after: None })
+    }
+}
+
+struct Place {
+    registry: String,
+    after: Option<Position>,
+}
+
+/// Name of an instance in page tokens; that of one without a name is not empty either.
+fn token_name(instance: &Instance) -> String {
+    format!("lamindb:{}", instance.name().unwrap_or_default())
+}
+
+fn unknown(name: &str) -> Error {
+    Error::invalid(format!("'page_token' names the registry {name:?}, which is not served"))
+}
