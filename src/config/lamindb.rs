@@ -69,8 +69,9 @@ fn take(instance: &mut LaminDb, name: &str, value: Value) -> Result<(), String> 
         ("check_hashes", Value::Boolean(check)) => instance.check_hashes = check,
         ("check_hashes", _) => return Err("expected true or false".into()),
         _ => {
-            return Err("unknown key; known keys are url, name, remap, options, refresh, database_bytes, check_hashes"
-                .into());
+            return Err(
+                "unknown key; known keys are url, name, remap, options, refresh, database_bytes, check_hashes".into()
+            );
         }
     }
     Ok(())
@@ -138,7 +139,9 @@ mod tests {
     fn mistakes_are_named_without_values() {
         let (_, errors) = read("[[lamindb]]\nname = \"a/b\"\nrefresh = 3\npassword = \"hunter2\"\nremap = []");
         let text = errors.join("\n");
-        for part in ["lamindb[0].name", "lamindb[0].refresh", "lamindb[0].password: unknown key", ".remap", ".url: missing"] {
+        for part in
+            ["lamindb[0].name", "lamindb[0].refresh", "lamindb[0].password: unknown key", ".remap", ".url: missing"]
+        {
             assert!(text.contains(part), "{part} in {text}");
         }
         assert!(!text.contains("hunter2"));

@@ -58,7 +58,6 @@ impl Registry {
     pub fn native(&self) -> &NativeRegistry {
         &self.native
     }
-
 }
 
 /// Layouts and chunk indexes are kept in the registry of our own, whoever knows the artifact.

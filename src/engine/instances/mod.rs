@@ -24,11 +24,7 @@ use database::DatabaseFiles;
 ///
 /// # Errors
 /// As [`Instance::open`] and [`Registry::add_instance`].
-pub(super) async fn open_all(
-    registry: &mut Registry,
-    instances: &[LaminDb],
-    reading: &StorageOptions,
-) -> Result<()> {
+pub(super) async fn open_all(registry: &mut Registry, instances: &[LaminDb], reading: &StorageOptions) -> Result<()> {
     let scratch = registry.native().path().parent().filter(|folder| !folder.as_os_str().is_empty());
     let scratch = scratch.unwrap_or(Path::new(".")).to_path_buf();
     for instance in instances {

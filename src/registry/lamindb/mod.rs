@@ -170,7 +170,11 @@ async fn look_for_changes(instance: Weak<Inner>, every: Duration) {
             }
             Err(error) => {
                 if !failing {
-                    tracing::warn!(instance = instance.shown, ?error, "old answers: the LaminDB instance is not readable");
+                    tracing::warn!(
+                        instance = instance.shown,
+                        ?error,
+                        "old answers: the LaminDB instance is not readable"
+                    );
                 }
                 failing = true;
             }

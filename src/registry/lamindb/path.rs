@@ -144,7 +144,11 @@ mod tests {
 
     #[test]
     fn roots_lose_their_query_and_move() {
-        let remap = [("/data/lamindb", "s3://bucket/moved"), ("/data", "/mnt"), ("s3://old", "s3://new?endpoint_url=http://h:9")];
+        let remap = [
+            ("/data/lamindb", "s3://bucket/moved"),
+            ("/data", "/mnt"),
+            ("s3://old", "s3://new?endpoint_url=http://h:9"),
+        ];
         let remap = remap.map(|(from, to)| (from.to_owned(), to.to_owned())).into();
         let rows = [
             ("/data/lamindb/v1", "s3://bucket/moved/v1", None),

@@ -118,17 +118,11 @@ use Column::{Flag, OneOf, Text};
 /// 1 is the main branch; -1 the trash, 0 the archive.
 const BRANCH: Column = OneOf(&["branch_id", "_branch_code"]);
 
-pub(super) const STORAGES: Table = Table {
-    name: "lamindb_storage",
-    columns: &[Text("id"), Text("root"), Text("region")],
-    needed: &["id", "root"],
-};
+pub(super) const STORAGES: Table =
+    Table { name: "lamindb_storage", columns: &[Text("id"), Text("root"), Text("region")], needed: &["id", "root"] };
 
-pub(super) const USERS: Table = Table {
-    name: "lamindb_user",
-    columns: &[Text("id"), Text("handle"), Text("name")],
-    needed: &["id", "handle"],
-};
+pub(super) const USERS: Table =
+    Table { name: "lamindb_user", columns: &[Text("id"), Text("handle"), Text("name")], needed: &["id", "handle"] };
 
 pub(super) const FEATURES: Table =
     Table { name: "lamindb_feature", columns: &[Text("id"), Text("name")], needed: &["id", "name"] };

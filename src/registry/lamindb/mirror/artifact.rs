@@ -28,11 +28,7 @@ pub(super) struct Found {
 }
 
 /// All artifacts that a query with [`COLUMNS`] gives, without labels.
-pub(super) fn query(
-    transaction: &Transaction<'_>,
-    sql: &str,
-    parameters: impl rusqlite::Params,
-) -> Result<Vec<Found>> {
+pub(super) fn query(transaction: &Transaction<'_>, sql: &str, parameters: impl rusqlite::Params) -> Result<Vec<Found>> {
     let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
     let mut rows = statement.query(parameters).map_err(failure::of)?;
     let mut found = Vec::new();

@@ -122,9 +122,11 @@ fn by_uid(transaction: &Transaction<'_>, prefix: &str) -> Result<Found> {
     // '~' sorts after every base62 character.
     let mut condition = "a.uid >= ?1 AND a.uid < ?1 || '~'".to_owned();
     if prefix.len() <= uid::STEM {
-        condition.push_str(" AND NOT EXISTS (SELECT 1 FROM artifacts b WHERE b.branch = 1 AND b.uid <> a.uid \
+        condition.push_str(
+            " AND NOT EXISTS (SELECT 1 FROM artifacts b WHERE b.branch = 1 AND b.uid <> a.uid \
             AND substr(b.uid, 1, 16) = substr(a.uid, 1, 16) AND b.uid >= substr(a.uid, 1, 16) \
-            AND b.uid < substr(a.uid, 1, 16) || '~' AND (b.is_latest, b.version) > (a.is_latest, a.version))");
+            AND b.uid < substr(a.uid, 1, 16) || '~' AND (b.is_latest, b.version) > (a.is_latest, a.version))",
+        );
     }
     let found = select(transaction, &condition, &[prefix.to_owned().into()])?;
     if let Some(found) = only(found, &format!("the uid {prefix:?}"), shown)? {

@@ -1,7 +1,7 @@
 //! Looking up labels: ULabels and Records of one name are one label.
 
-use rusqlite::{params, params_from_iter};
 use rusqlite::types::Value;
+use rusqlite::{params, params_from_iter};
 
 use super::Mirror;
 use crate::error::{Error, Result};

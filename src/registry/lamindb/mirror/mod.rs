@@ -110,7 +110,7 @@ fn write(tables: &mut dyn Tables, naming: &Naming, path: &Path, most_bytes: u64)
     // Nothing is lost when a half-written mirror is.
     connection.execute_batch("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF").map_err(failure::of)?;
     let pages = i64::try_from(most_bytes / PAGE_BYTES).unwrap_or(i64::MAX).max(1);
-    connection.pragma_update(None, "page_size", PAGE_BYTES).map_err(failure::of)?;
+    connection.pragma_update(None, "page_size", i64::try_from(PAGE_BYTES).unwrap_or(4096)).map_err(failure::of)?;
     connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(())).map_err(failure::of)?;
     let transaction = connection.transaction().map_err(failure::of)?;
     transaction.execute_batch(include_str!("schema.sql")).map_err(failure::of)?;

@@ -201,11 +201,7 @@ impl Parameters {
     }
 }
 
-async fn within<T>(
-    time: Duration,
-    options: &InstanceOptions,
-    work: impl Future<Output = Result<T>>,
-) -> Result<T> {
+async fn within<T>(time: Duration, options: &InstanceOptions, work: impl Future<Output = Result<T>>) -> Result<T> {
     let late = |_| Error::unavailable(format!("{} did not answer in {} s", options.shown(), time.as_secs()));
     tokio::time::timeout(time, work).await.map_err(late)?
 }
