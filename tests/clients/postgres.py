@@ -7,6 +7,7 @@ import shutil
 import socket
 import sqlite3
 import subprocess
+import tempfile
 from contextlib import closing
 from pathlib import Path
 
@@ -41,16 +42,13 @@ def missing():
 
 
 class Postgres:
-    """One server; `stop` ends it."""
+    """One server; `remove` ends it."""
 
-    def __init__(self, folder, tls=False):
-        self.folder = Path(folder)
+    def __init__(self, tls=False):
+        # Its user must reach it: no folder of pytest's.
+        self.folder = Path(tempfile.mkdtemp(prefix="sliceflight-postgres-"))
         self.data, self.port = self.folder / "data", free_port()
         self.certificate = self.folder / "certificate.pem"
-        # Its user must reach the folder through all above it.
-        for part in (self.folder, *self.folder.parents):
-            if part.stat().st_uid == os.getuid() and not part.stat().st_mode & 0o001:
-                part.chmod(part.stat().st_mode | 0o011)
         password = self.folder / "password"
         password.write_text(OWNER_PASSWORD)
         for path in (self.folder, password):
@@ -74,12 +72,17 @@ class Postgres:
         """Stops the server."""
         self.run("pg_ctl", "-D", self.data, "-m", "immediate", "-w", "stop")
 
+    def remove(self):
+        """Stops the server and removes its folder."""
+        self.stop()
+        shutil.rmtree(self.folder)
+
     def run(self, program, *arguments):
         """Runs a program of the server as its user."""
         command = [str(programs() / program), *map(str, arguments)]
         environment = {"PATH": os.environ["PATH"], "LC_ALL": "C"}
         # A pipe would stay open in the server.
-        with open(self.folder.parent / f"{self.folder.name}-{program}.log", "a") as log:
+        with open(self.folder / f"{program}.log", "a") as log:
             done = subprocess.run(command, user=USER, env=environment, cwd="/", stdout=log, stderr=log, timeout=120)
         assert done.returncode == 0, Path(log.name).read_text()
 

@@ -135,7 +135,8 @@ class TestNames:
     """`get` of LaminDB, without its guesses."""
 
     @pytest.fixture(scope="class")
-    def instance(self, tmp_path_factory):
+    @classmethod
+    def instance(cls, tmp_path_factory):
         return lamin.Instance.lay_out(tmp_path_factory.mktemp("names") / "storage", "v2.12")
 
     @pytest.mark.parametrize(
@@ -196,7 +197,8 @@ class TestCriteria:
     """Questions in the words of the other registry."""
 
     @pytest.fixture(scope="class")
-    def instance(self, tmp_path_factory):
+    @classmethod
+    def instance(cls, tmp_path_factory):
         instance = lamin.Instance.lay_out(tmp_path_factory.mktemp("criteria") / "storage", "v2.12")
         instance.execute("UPDATE lamindb_user SET name = 'Ada Lovelace'")
         instance.execute("INSERT INTO lamindb_artifactulabel (artifact_id, ulabel_id, feature_id, created_by_id) VALUES (11, 1, 1, 1)")
@@ -537,10 +539,12 @@ class TestCloud:
         settings = stored.settings(url="s3://lamin/instance", root="s3://lamin/instance")
         for other in serve(bucket, settings):
             assert other.reader(ticket).read_all().equals(cloud_client.get(request))
-            content = (stored.root / "pbmc68k.h5ad").read_bytes()
-            (stored.root / "pbmc68k.h5ad").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
-            with pytest.raises(pyarrow.ArrowException):
-                other.reader(ticket).read_all()
+        content = (stored.root / "pbmc68k.h5ad").read_bytes()
+        (stored.root / "pbmc68k.h5ad").write_bytes(content[:-1] + bytes([content[-1] ^ 1]))
+        for check_hashes, words in (("true", "has the hash"), ("false", "changed since the ticket")):
+            for late in serve(bucket, settings.replace("[[lamindb]]", f"[[lamindb]]\ncheck_hashes = {check_hashes}")):
+                with pytest.raises(pyarrow.ArrowException, match=words):
+                    late.reader(ticket).read_all()
 
     def test_the_endpoint_may_be_in_the_root(self, bucket, stored):
         stored.execute("UPDATE lamindb_storage SET root = ?", f"s3://lamin/instance?endpoint_url={bucket.cloud.address}")

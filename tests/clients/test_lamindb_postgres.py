@@ -13,10 +13,10 @@ pytestmark = pytest.mark.skipif(postgres.missing() is not None, reason=postgres.
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory):
-    server = postgres.Postgres(tmp_path_factory.mktemp("postgres"), tls=True)
+def server():
+    server = postgres.Postgres(tls=True)
     yield server
-    server.stop()
+    server.remove()
 
 
 def reader(server, database, **options):
