@@ -8,7 +8,7 @@ VENV ?= $(CURDIR)/.venv
 PYTHON := $(abspath $(VENV))/bin/python
 CARGO ?= cargo
 
-.PHONY: demo test build test-rust test-clients test-libhdf5 clean-venv
+.PHONY: demo test build test-rust test-clients test-libhdf5 bench-registry clean-venv
 .DEFAULT_GOAL := demo
 
 demo:
@@ -37,6 +37,12 @@ test-libhdf5: build
 	tools/prepare.sh $(VENV) tests/requirements-libhdf5.txt
 	PATH="$(dir $(PYTHON)):$$PATH" $(CARGO) test --locked --features libhdf5 --test library
 	cd tests && REQUIRE_LIBHDF5=1 $(PYTHON) -m pytest $(PYTEST_FLAGS) clients/test_virtual.py
+
+# Times of queries over a registry of 100,000 artifacts; asserts nothing.
+bench-registry:
+	tools/prepare.sh $(VENV) examples/requirements.txt
+	$(CARGO) build --locked --bins
+	$(PYTHON) benches/registry.py
 
 clean-venv:
 	rm -rf $(VENV)

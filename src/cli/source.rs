@@ -38,6 +38,7 @@ impl Named {
             Source::Uid(uid) => json!({"uid": uid}),
             Source::Collection(collection) => json!({"collection": collection}),
             Source::Url(url) => json!({"url": url}),
+            Source::Registry(table) => json!({"registry": table.name()}),
             Source::Key { key, version: None } => json!({"key": key}),
             Source::Key { key, version: Some(version) } => json!({"key": key, "version": version}),
         }

@@ -55,6 +55,7 @@ impl Slice {
                 })
             }
             Answer::Table { table, scan, .. } => of_table(&table.estimate(scan).await?),
+            Answer::Registry(_) => json!({ "exact": true, "requests": 0, "bytes": 0 }),
         };
         if let (Value::Object(summary), Value::Object(detail)) = (&mut summary, detail) {
             summary.remove("estimate");
@@ -78,6 +79,8 @@ impl Slice {
                 let bytes = if totals.unknown_bytes { Value::Null } else { json!(scale(totals.bytes)) };
                 Ok(json!({ "requests": scale(totals.requests), "bytes": bytes, "exact": exact }))
             }
+            // It comes from the registry's database, no object is read.
+            Answer::Registry(_) => Ok(json!({ "requests": 0, "bytes": 0, "exact": true })),
             // Footers would say more; `explain` reads them.
             Answer::Table { .. } => {
                 let stored = self.sources.iter().fold(0_u64, |total, artifact| total.saturating_add(artifact.size));

@@ -25,6 +25,7 @@ use crate::registry::Registry;
 use crate::storage::{DiskCounts, RetryPolicy, StorageOptions, Storages};
 
 mod axis_table;
+mod catalogue;
 mod describe;
 mod expand;
 mod explain;
@@ -208,6 +209,10 @@ impl Engine {
                 Err(error) if error.kind() == crate::error::Kind::NotFound => self.look(url).await.map(Found::Artifact),
                 found => found.map(Found::Artifact),
             },
+            Source::Registry(table) => Err(Error::invalid(format!(
+                "expected an artifact or collection, found the registry's {}",
+                table.name()
+            ))),
             Source::Key { .. } | Source::Uid(_) => Ok(Found::Artifact(self.registry.artifact(source).await?)),
         }
     }

@@ -16,6 +16,9 @@ impl Engine {
     /// # Errors
     /// Every error of slice-request semantics; `FailedPrecondition` when a pinned source changed.
     pub async fn prepare(self: &Arc<Self>, request: &SliceRequest, pins: &[Pin]) -> Result<Slice> {
+        if let Source::Registry(table) = request.source {
+            return self.prepare_catalogue(request, table);
+        }
         let found = self.pinned(request, pins).await?;
         let sources = found.artifacts().to_vec();
         let prepared = match found {

@@ -7,6 +7,7 @@ use arrow::datatypes::SchemaRef;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
+use super::catalogue::Catalogue;
 use super::{BatchStream, Contents};
 use crate::error::Error;
 use crate::model::artifact::{Artifact, Pin};
@@ -40,6 +41,8 @@ pub(super) enum Answer {
     Windowed(Arc<dyn Windowed>),
     /// A scan of parquet files; the rows where they are known without reading.
     Table { table: Arc<Table>, scan: ScanRequest, rows: Option<u64>, bytes: Option<u64> },
+    /// What is registered.
+    Registry(Arc<Catalogue>),
 }
 
 impl Slice {
@@ -53,6 +56,7 @@ impl Slice {
         match &self.answer {
             Answer::Windowed(answer) => answer.total_rows(),
             Answer::Table { rows, .. } => *rows,
+            Answer::Registry(_) => None,
         }
     }
 
@@ -60,7 +64,7 @@ impl Slice {
     pub fn total_bytes(&self) -> Option<u64> {
         match &self.answer {
             Answer::Windowed(answer) => answer.bytes(),
-            Answer::Table { .. } => None,
+            Answer::Table { .. } | Answer::Registry(_) => None,
         }
     }
 
@@ -74,6 +78,7 @@ impl Slice {
     /// length is known only after reading). `estimate` is [`Slice::estimate`]'s.
     pub fn summary(&self, estimate: &Value) -> Value {
         let artifact = match (&self.collection, self.sources.first()) {
+            _ if matches!(self.answer, Answer::Registry(_)) => json!({ "registry": self.node }),
             (Some(key), _) => json!({ "collection": key, "members": self.sources.len() }),
             (None, Some(artifact)) => json!({
                 "uid": artifact.uid, "key": artifact.key, "version": artifact.version,
@@ -103,6 +108,7 @@ impl Slice {
                 (Some(rows), Some(bytes)) => bytes / (*rows).max(1),
                 _ => return Vec::new(),
             },
+            Answer::Registry(_) => return Vec::new(),
         };
         let Some(rows) = self.total_rows() else { return Vec::new() };
         let per_part = (target_bytes / row_bytes.max(1)).max(1).max(rows.div_ceil(MAX_PARTITIONS));
@@ -138,6 +144,10 @@ impl Slice {
                 }
                 scanned(table, scan)
             }
+            Answer::Registry(_) if rows.is_some() => {
+                return failed(Error::invalid(format!("the registry is served as one stream, not by rows {rows:?}")));
+            }
+            Answer::Registry(catalogue) => catalogue.stream(),
         };
         let (contents, sources) = (self.contents.clone(), self.sources.clone());
         batches

@@ -24,6 +24,9 @@ pub use range::{CountRange, TimeRange};
 /// Most labels of one criteria.
 pub const MAX_LABELS: usize = 64;
 
+/// Most words of a search.
+pub const MAX_WORDS: usize = 32;
+
 /// Longest text of a criterion, in bytes.
 pub const MAX_TEXT_BYTES: usize = 4096;
 
@@ -186,6 +189,10 @@ impl Criteria {
         let words = |search: &String| search.chars().any(char::is_alphanumeric);
         if self.search.as_ref().is_some_and(|search| !words(search)) {
             return Err(Error::invalid("criteria: 'search' holds no word"));
+        }
+        let count = self.search.as_ref().map_or(0, |search| search.split_whitespace().count());
+        if count > MAX_WORDS {
+            return Err(Error::invalid(format!("criteria: 'search' has {count} words, the limit is {MAX_WORDS}")));
         }
         let counts = [("size", self.size), ("n_observations", self.n_observations)];
         counts.into_iter().try_for_each(|(name, range)| range.map_or(Ok(()), |range| range.check(name)))?;

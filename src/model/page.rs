@@ -60,6 +60,23 @@ impl From<Collection> for CollectionEntry {
     }
 }
 
+/// A member of a collection.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Member {
+    /// uid of the collection.
+    pub collection_uid: String,
+    /// Key of the collection.
+    pub collection_key: String,
+    /// Its place in the collection, from 0.
+    pub position: u64,
+    /// uid of the artifact.
+    pub artifact_uid: String,
+    /// Key of the artifact.
+    pub artifact_key: String,
+    /// Version of the artifact.
+    pub version: u32,
+}
+
 /// Some entries in order, and how to get those after them.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Page<T> {
@@ -98,10 +115,19 @@ pub enum Position {
     },
     /// After so many artifacts by rank.
     Ranked(u64),
+    /// Before the artifact of this number, where the newest come first.
+    Before(i64),
     /// After the collection of this key; before the first one when there is none.
     Collection(Option<String>),
     /// After the label of this name.
     Label(String),
+    /// After this member of a collection.
+    Member {
+        /// Key of the collection.
+        collection: String,
+        /// Its place in it.
+        position: u64,
+    },
 }
 
 /// A place in what all registries list.
@@ -118,6 +144,9 @@ pub struct PageToken {
 
 impl PageToken {
     /// The text of a place in the answer to `query`, which must not hold limit and token.
+    ///
+    /// # Errors
+    /// `Internal` for a query that has no JSON form.
     pub fn text(query: &impl Serialize, registry: &str, after: Option<Position>) -> Result<String> {
         let token = Self { query: fingerprint(query)?, registry: registry.to_owned(), after };
         let json = serde_json::to_vec(&token).map_err(|error| Error::internal("a page token").with_source(error))?;
@@ -160,6 +189,7 @@ mod tests {
             None,
             Some(Position::Artifact { key: "a/ä \"x".into(), uid: "u".into() }),
             Some(Position::Ranked(u64::MAX)),
+            Some(Position::Before(7)),
             Some(Position::Collection(None)),
             Some(Position::Collection(Some("c".into()))),
             Some(Position::Label("l".into())),

@@ -62,6 +62,41 @@ pub enum Source {
     Collection(String),
     /// A URL inside a registered storage root.
     Url(String),
+    /// What is registered, as a table.
+    Registry(RegistryTable),
+}
+
+/// A table of what is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegistryTable {
+    /// Artifacts: all versions that are not in the trash.
+    Artifacts,
+    /// Collections.
+    Collections,
+    /// Labels, with the features of which they are values.
+    Labels,
+    /// Members of collections.
+    Members,
+}
+
+impl RegistryTable {
+    /// All tables.
+    pub const ALL: [Self; 4] = [Self::Artifacts, Self::Collections, Self::Labels, Self::Members];
+
+    /// Its name in requests.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Artifacts => "artifacts",
+            Self::Collections => "collections",
+            Self::Labels => "labels",
+            Self::Members => "members",
+        }
+    }
+
+    /// The table of a name.
+    pub fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|table| table.name() == name)
+    }
 }
 
 impl Default for Source {

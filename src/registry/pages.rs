@@ -7,10 +7,13 @@ use super::lamindb::Instance;
 use crate::error::{Error, Result};
 use crate::model::criteria::Criteria;
 use crate::model::lookup::{LabelEntry, Lookup};
-use crate::model::page::{self, DEFAULT_LIMIT, Entry, Page, PageToken, Part, Position};
+use crate::model::page::{self, DEFAULT_LIMIT, Entry, Member, Page, PageToken, Part, Position};
 
 /// Name of our own registry in page tokens.
 const OURS: &str = "";
+
+/// Stands for the query for members in page tokens.
+const MEMBERS: &str = "members";
 
 impl Registry {
     /// One page of the artifacts and then the collections that meet the criteria: artifacts by key with the
@@ -81,6 +84,21 @@ impl Registry {
                 return Ok(Page { entries, next_page_token: (limit > 0).then_some(text).transpose()? });
             }
         }
+    }
+
+    /// One page of the members of all collections, by key of the collection and place in it.
+    ///
+    /// # Errors
+    /// As [`Registry::page`].
+    pub async fn members(&self, page_token: Option<&str>) -> Result<Page<Member>> {
+        let place = self.place(page_token, &MEMBERS)?;
+        let part = match place.registry.as_str() {
+            OURS => self.native.members_part(place.after, DEFAULT_LIMIT).await?,
+            name => self.instance(name)?.members_part(place.after, DEFAULT_LIMIT).await?,
+        };
+        let next = self.following(&place.registry, part.next);
+        let next_page_token = next.map(|next| PageToken::text(&MEMBERS, &next.registry, next.after)).transpose()?;
+        Ok(Page { entries: part.entries, next_page_token })
     }
 
     /// Names of the registries, in the order in which they are asked.

@@ -24,9 +24,9 @@ pub(super) struct MessageShape {
 
 pub(super) static SLICE_REQUEST: MessageShape = MessageShape {
     name: "SliceRequest",
-    last: 24,
+    last: 25,
     unused: &[15],
-    oneof: &[1, 2, 3, 4],
+    oneof: &[1, 2, 3, 4, 25],
     messages: &[(7, &SELECTOR), (8, &SELECTOR), (9, &AXIS), (11, &STRING_LIST)],
     integers: &[],
 };

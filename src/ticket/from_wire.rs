@@ -2,7 +2,7 @@
 
 use super::wire;
 use crate::error::{Error, Result};
-use crate::model::request::{Join, Layout, Partitioning, Selector, SliceRequest, Source};
+use crate::model::request::{Join, Layout, Partitioning, RegistryTable, Selector, SliceRequest, Source};
 
 /// The request that `message` is.
 ///
@@ -51,7 +51,11 @@ fn source_from_wire(source: Option<wire::slice_request::Source>, version: Option
         Some(Wire::Uid(value)) => ("uid", value),
         Some(Wire::Collection(value)) => ("collection", value),
         Some(Wire::Url(value)) => ("url", value),
-        None => return Err(Error::invalid("no source is given, expected one of 'key', 'uid', 'collection', 'url'")),
+        Some(Wire::Registry(value)) => ("registry", value),
+        None => {
+            let expected = "'key', 'uid', 'collection', 'url', 'registry'";
+            return Err(Error::invalid(format!("no source is given, expected one of {expected}")));
+        }
     };
     if value.is_empty() {
         return Err(Error::invalid(format!("'{field}' is empty")));
@@ -64,6 +68,10 @@ fn source_from_wire(source: Option<wire::slice_request::Source>, version: Option
         "key" => Source::Key { key: value, version },
         "uid" => Source::Uid(value),
         "collection" => Source::Collection(value),
+        "registry" => Source::Registry(RegistryTable::named(&value).ok_or_else(|| {
+            let known = RegistryTable::ALL.map(RegistryTable::name).join(", ");
+            Error::invalid(format!("'registry' is '{value}', expected one of {known}"))
+        })?),
         _ => Source::Url(value),
     })
 }

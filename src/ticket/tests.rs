@@ -38,6 +38,8 @@ fn json_forms() {
     check(" \t\r\n {\"key\": \"k\"}", keyed("k"));
     check("\n{\"key\": \"k\"}", keyed("k"));
     check(r#"{"key": "k", "node": null}"#, keyed("k"));
+    let registry = Source::Registry(crate::model::request::RegistryTable::Members);
+    check(r#"{"registry": "members"}"#, SliceRequest { source: registry, ..SliceRequest::default() });
     check(r#"{"uid": "abc"}"#, SliceRequest { source: Source::Uid("abc".into()), ..SliceRequest::default() });
     check(r#"{"url": "s3://b/k"}"#, SliceRequest { source: Source::Url("s3://b/k".into()), ..SliceRequest::default() });
     check(
@@ -128,6 +130,8 @@ fn json_errors_name_the_field() {
     invalid(r#"{"key": "k", "where": "a", "filter": "AA=="}"#, &["'where'", "'filter'"]);
     invalid(r#"{"key": "k", "filter": "***"}"#, &["'filter'", "base64"]);
     invalid(r#"{"key": "k", "uid": "u"}"#, &["several sources"]);
+    invalid(r#"{"registry": "artifact"}"#, &["'registry' is 'artifact'", "artifacts"]);
+    invalid(r#"{"registry": "artifacts", "version": "1"}"#, &["'version'", "'registry'"]);
     invalid(r#"{"uid": "u", "version": "1"}"#, &["'version'", "'uid'"]);
     invalid(r#"{"node": "X"}"#, &["no source", "'key'"]);
     invalid(r#"{"key": ""}"#, &["'key' is empty"]);
@@ -168,7 +172,9 @@ fn protobuf_is_strict() {
     let request = encode_request(&keyed("k"));
     let with = |extra: &[u8]| [request.as_slice(), extra].concat();
     invalid(&with(&[0x7a, 0]), &["no field number 15"]);
-    invalid(&with(&[0xc8, 0x01, 1]), &["no field number 25"]);
+    invalid(&with(&[0xd0, 0x01, 1]), &["no field number 26"]);
+    invalid(&with(&[0xca, 0x01, 1, b'a']), &["SliceRequest", "several"]);
+    invalid(&[0xca, 0x01, 1, b'a'], &["'registry' is 'a'", "artifacts, collections, labels, members"]);
     invalid(&with(&[0xc0, 0x01, 3]), &["'join' is 3"]);
     invalid(&with(&[0x3a, 2, 0x42, 0]), &["Selector", "no field number 8"]);
     invalid(&with(&[0x12, 1, b'u']), &["SliceRequest", "several"]);
@@ -205,7 +211,7 @@ fn paths() {
 fn the_requests_of_the_documentation_are_read() {
     let blocks = include_str!("../../docs/wire.md").split("```json request\n").skip(1);
     let requests: Vec<_> = blocks.map(|block| decode(block.split("```").next().unwrap()).unwrap()).collect();
-    assert_eq!(requests.len(), 5);
+    assert_eq!(requests.len(), 6);
     assert_eq!((requests[0].obs.len(), requests[0].var.len()), (1, 1));
     assert_eq!(requests[1].axes.iter().map(Vec::len).collect::<Vec<_>>(), [2, 1, 0]);
 }

@@ -17,6 +17,7 @@ pub(super) fn request_to_wire(request: &SliceRequest) -> wire::SliceRequest {
         Source::Uid(uid) => (Wire::Uid(uid.clone()), None),
         Source::Collection(name) => (Wire::Collection(name.clone()), None),
         Source::Url(url) => (Wire::Url(url.clone()), None),
+        Source::Registry(table) => (Wire::Registry(table.name().to_owned()), None),
     };
     wire::SliceRequest {
         source: Some(source),

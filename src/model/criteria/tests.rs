@@ -59,6 +59,7 @@ fn what_is_wrong_is_named() {
         (json!({"n_observations": {"min": -1}}), &["'n_observations'", "-1"]),
         (json!({"size": {"from": 1}}), &["'size'", "`from`", "`min`"]),
         (json!({"search": " -. "}), &["'search'", "no word"]),
+        (json!({"search": "a ".repeat(MAX_WORDS + 1)}), &["'search'", "33 words", "32"]),
         (json!({"description": "a\0"}), &["'description'", "character 0"]),
         (json!({"label": "a".repeat(MAX_TEXT_BYTES + 1)}), &["'label'", "4097", "4096"]),
         (json!({"all_versions": "yes"}), &["'all_versions'", "boolean"]),

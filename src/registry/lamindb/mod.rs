@@ -26,7 +26,7 @@ use crate::model::artifact::{Artifact, Collection};
 use crate::model::criteria::Criteria;
 use crate::model::lookup::{LabelEntry, Lookup};
 use crate::model::object_files::ObjectFiles;
-use crate::model::page::{Entry, Part, Position};
+use crate::model::page::{Entry, Member, Part, Position};
 use crate::model::request::Source;
 use mirror::Mirror;
 use origin::Origin;
@@ -121,6 +121,15 @@ impl Instance {
     /// `InvalidArgument` for a place that is not of labels, and those of the mirror.
     pub async fn labels(&self, lookup: &Lookup, after: Option<Position>, limit: u64) -> Result<Part<LabelEntry>> {
         self.mirror().labels(lookup, after, limit).await
+    }
+
+    /// At most `limit` members of the latest versions of all collections, by key of the collection and place in it,
+    /// from `after` on.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a place that is not of members, and those of the mirror.
+    pub async fn members_part(&self, after: Option<Position>, limit: u64) -> Result<Part<Member>> {
+        self.mirror().members_part(after, limit).await
     }
 
     /// Roots of its storages, each with the options that its records hold (an endpoint, a region).

@@ -49,6 +49,9 @@ pub(crate) fn artifact(transaction: &Transaction<'_>, source: &Source) -> Result
         Source::Key { key, version } => by_key(transaction, key, version.as_deref(), false),
         Source::Uid(prefix) => by_uid(transaction, prefix),
         Source::Url(url) => by_url(transaction, url),
+        Source::Registry(table) => {
+            Err(Error::invalid(format!("expected an artifact, found the registry's {}", table.name())))
+        }
         Source::Collection(name) => Err(Error::invalid(format!("expected an artifact, found the collection {name:?}"))),
     }
 }

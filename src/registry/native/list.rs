@@ -71,10 +71,7 @@ fn artifacts(
     let more = found.len() as u64 > limit;
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let last = found.last().filter(|_| more);
-    let next = last.map(|last| match criteria.search {
-        Some(_) => Position::Ranked(passed.saturating_add(limit)),
-        None => Position::Artifact { key: last.artifact.key.clone(), uid: last.artifact.uid.clone() },
-    });
+    let next = last.map(|last| query.next(last, criteria.search.is_some(), passed.saturating_add(limit)));
     artifact::add_labels(transaction, &mut found)?;
     Ok(Part { entries: found.into_iter().map(|found| Entry::Artifact(found.artifact)).collect(), next })
 }

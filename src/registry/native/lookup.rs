@@ -1,11 +1,9 @@
 //! Looking up names: labels, with the features of which they are values.
 
-use std::collections::HashMap;
-
 use rusqlite::{Transaction, params_from_iter, types::Value};
 
 use super::query::{containing, end_of};
-use super::{NativeRegistry, artifact, failure};
+use super::{NativeRegistry, failure};
 use crate::error::{Error, Result};
 use crate::model::lookup::{FeatureCount, LabelEntry, Lookup};
 use crate::model::page::{Part, Position};
@@ -31,23 +29,23 @@ fn labels(
     let more = found.len() as u64 > limit;
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
     let next = found.last().filter(|_| more).map(|(_, name)| Position::Label(name.clone()));
-    let places: HashMap<i64, usize> = found.iter().enumerate().map(|(place, (id, _))| (*id, place)).collect();
-    let ids = artifact::id_list(found.iter().map(|(id, _)| *id));
-    let mut entries: Vec<LabelEntry> =
-        found.into_iter().map(|(_, name)| LabelEntry { name, ..LabelEntry::default() }).collect();
-    let sql = "SELECT m.label_id, m.feature, count(*) FROM json_each(?1) i \
-        CROSS JOIN labelled m INDEXED BY labelled_latest ON m.label_id = i.value AND m.is_latest = 1 \
-        GROUP BY m.label_id, m.feature ORDER BY m.label_id, m.feature";
+    // One walk of the index for each label: together they would have to be sorted.
+    let sql = "SELECT feature, count(*) FROM labelled INDEXED BY labelled_latest \
+        WHERE label_id = ?1 AND is_latest = 1 GROUP BY feature ORDER BY feature";
     let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
-    let mut rows = statement.query([ids]).map_err(failure::of)?;
-    while let Some(row) = rows.next().map_err(failure::of)? {
-        let (id, name): (i64, String) = (row.get(0).map_err(failure::of)?, row.get(1).map_err(failure::of)?);
-        let n_artifacts = failure::unsigned(row.get(2).map_err(failure::of)?, "number of artifacts")?;
-        let Some(entry) = places.get(&id).and_then(|place| entries.get_mut(*place)) else { continue };
-        match name.as_str() {
-            "" => entry.n_artifacts = n_artifacts,
-            _ => entry.features.push(FeatureCount { name, n_artifacts }),
+    let mut entries = Vec::with_capacity(found.len());
+    for (id, name) in found {
+        let mut entry = LabelEntry { name, ..LabelEntry::default() };
+        let mut rows = statement.query([id]).map_err(failure::of)?;
+        while let Some(row) = rows.next().map_err(failure::of)? {
+            let name: String = row.get(0).map_err(failure::of)?;
+            let n_artifacts = failure::unsigned(row.get(1).map_err(failure::of)?, "number of artifacts")?;
+            match name.as_str() {
+                "" => entry.n_artifacts = n_artifacts,
+                _ => entry.features.push(FeatureCount { name, n_artifacts }),
+            }
         }
+        entries.push(entry);
     }
     Ok(Part { entries, next })
 }

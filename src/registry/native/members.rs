@@ -8,9 +8,18 @@ use super::collection::{self, MEMBERS, member_ids, resolve};
 use super::{NativeRegistry, failure, find};
 use crate::error::{Error, Result};
 use crate::model::artifact::Collection;
+use crate::model::page::{Member, Part, Position};
 use crate::model::request::Source;
 
 impl NativeRegistry {
+    /// At most `limit` members of all collections, by key of the collection and place in it, from `after` on.
+    ///
+    /// # Errors
+    /// `Unavailable` when the database cannot be read.
+    pub async fn members_part(&self, after: Option<Position>, limit: u64) -> Result<Part<Member>> {
+        self.read(move |transaction| members_part(transaction, after, limit)).await
+    }
+
     /// Takes members out of a collection, then adds others at its end.
     ///
     /// # Errors
@@ -41,6 +50,39 @@ impl NativeRegistry {
     }
 }
 
+fn members_part(transaction: &Transaction<'_>, after: Option<Position>, limit: u64) -> Result<Part<Member>> {
+    let (key, place) = match after {
+        None => (String::new(), -1),
+        Some(Position::Member { collection, position }) => (collection, failure::signed(position, "position")?),
+        Some(_) => return Err(Error::invalid("'page_token' is not of the members of collections")),
+    };
+    let sql = format!(
+        "SELECT c.uid, c.key, m.position, a.uid, a.key, a.version FROM collections c \
+         CROSS JOIN collection_members m ON m.collection_id = c.id CROSS JOIN artifacts a ON a.id = m.artifact_id \
+         WHERE c.key >= ?1 AND (c.key > ?1 OR m.position > ?2) ORDER BY c.key, m.position LIMIT {}",
+        limit + 1
+    );
+    let mut statement = transaction.prepare_cached(&sql).map_err(failure::of)?;
+    let rows = statement.query_map(params![key, place], |row| {
+        Ok(Member {
+            collection_uid: row.get(0)?,
+            collection_key: row.get(1)?,
+            position: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
+            artifact_uid: row.get(3)?,
+            artifact_key: row.get(4)?,
+            version: row.get(5)?,
+        })
+    });
+    let mut entries: Vec<Member> = rows.map_err(failure::of)?.collect::<rusqlite::Result<_>>().map_err(failure::of)?;
+    let more = entries.len() as u64 > limit;
+    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let next = entries
+        .last()
+        .filter(|_| more)
+        .map(|last| Position::Member { collection: last.collection_key.clone(), position: last.position });
+    Ok(Part { entries, next })
+}
+
 /// The member that `source` names: of a key without a version, the version that is a member.
 fn member(transaction: &Transaction<'_>, collection: i64, source: &Source) -> Result<i64> {
     let found = match source {
@@ -60,8 +102,9 @@ fn member(transaction: &Transaction<'_>, collection: i64, source: &Source) -> Re
         }
     };
     let named = match source {
-        Source::Key { key, .. } => key,
+        Source::Key { key, .. } => key.as_str(),
         Source::Uid(name) | Source::Url(name) | Source::Collection(name) => name,
+        Source::Registry(table) => table.name(),
     };
     match found.as_slice() {
         [id] => Ok(*id),

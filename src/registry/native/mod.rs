@@ -42,6 +42,12 @@ pub use storage::RegisteredStorage;
 #[cfg(test)]
 mod tests;
 
+/// Runs SQL on the file of a registry, for tests of what lies above.
+#[cfg(test)]
+pub(crate) fn execute(path: &Path, sql: &str) {
+    Connection::open(path).unwrap().execute_batch(sql).unwrap();
+}
+
 /// The bounds of a registry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RegistryOptions {

@@ -7,7 +7,7 @@
 use rusqlite::types::Value;
 use rusqlite::{OptionalExtension, Transaction, params_from_iter};
 
-use super::artifact::{COLUMNS, kind_name};
+use super::artifact::{COLUMNS, Found, kind_name};
 use super::failure;
 use crate::error::{Error, Result};
 use crate::model::criteria::{Criteria, FeatureLabel, KeyPattern};
@@ -16,6 +16,10 @@ use crate::model::page::Position;
 /// Rows up to which a condition is strict: so many are read and sorted for a page.
 const FEW_ROWS: i64 = 1_000;
 
+/// Artifacts with the words of a search up to which they are ranked; of more the newest come first, as ranks
+/// of what so many have tell little and take long.
+pub(crate) const RANKED: u64 = 2_000;
+
 /// A query for artifacts: one row of [`COLUMNS`] each.
 #[derive(Debug, Default)]
 pub(crate) struct Query {
@@ -23,6 +27,7 @@ pub(crate) struct Query {
     conditions: Vec<String>,
     order: &'static str,
     values: Vec<Value>,
+    by_rank: bool,
 }
 
 /// What is looked up before the query: rows of names.
@@ -40,8 +45,11 @@ impl Query {
         after: Option<&Position>,
     ) -> Result<Option<Self>> {
         let Some(named) = named(transaction, criteria)? else { return Ok(None) };
+        if criteria.search.as_deref().is_some_and(|words| super::search::quoted(words).is_empty()) {
+            return Ok(None);
+        }
         let mut query = Self { order: "a.key, a.uid DESC", ..Self::default() };
-        let labels = query.drive(transaction, criteria, &named)?;
+        let labels = query.drive(transaction, criteria, &named, after)?;
         query.keys(criteria, after)?;
         query.states(criteria);
         for (label, feature) in labels {
@@ -76,14 +84,12 @@ impl Query {
         transaction: &Transaction<'_>,
         criteria: &Criteria,
         named: &Named,
+        after: Option<&Position>,
     ) -> Result<Vec<(i64, String)>> {
         let mut labels = named.labels.clone();
         let latest = criteria.latest_only();
         if let Some(words) = &criteria.search {
-            self.from = "artifact_search s CROSS JOIN artifacts a ON a.id = s.rowid".to_owned();
-            let words = self.bind(super::search::quoted(words));
-            self.conditions.push(format!("artifact_search MATCH {words}"));
-            self.order = "bm25(artifact_search), a.key, a.uid DESC";
+            self.search(transaction, words, after)?;
         } else if criteria.key.as_ref().is_some_and(KeyPattern::is_exact) {
             self.from = "artifacts a INDEXED BY artifacts_key".to_owned();
         } else if !labels.is_empty() {
@@ -113,13 +119,40 @@ impl Query {
         Ok(labels)
     }
 
+    /// Walks the artifacts that have the words.
+    fn search(&mut self, transaction: &Transaction<'_>, words: &str, after: Option<&Position>) -> Result<()> {
+        let words = super::search::quoted(words);
+        self.by_rank = match after {
+            None => super::search::count(transaction, &words, RANKED + 1)? <= RANKED,
+            Some(after) => !matches!(after, Position::Before(_)),
+        };
+        self.from = "artifact_search s CROSS JOIN artifacts a ON a.id = s.rowid".to_owned();
+        let words = self.bind(words);
+        self.conditions.push(format!("artifact_search MATCH {words}"));
+        self.order = if self.by_rank { "bm25(artifact_search), a.key, a.uid DESC" } else { "s.rowid DESC" };
+        if let Some(Position::Before(number)) = after {
+            let number = self.bind(*number);
+            self.conditions.push(format!("s.rowid < {number}"));
+        }
+        Ok(())
+    }
+
+    /// Where the page after one that ends with `last` begins; `passed` came before it.
+    pub(crate) fn next(&self, last: &Found, is_search: bool, passed: u64) -> Position {
+        match (is_search, self.by_rank) {
+            (true, true) => Position::Ranked(passed),
+            (true, false) => Position::Before(last.id),
+            _ => Position::Artifact { key: last.artifact.key.clone(), uid: last.artifact.uid.clone() },
+        }
+    }
+
     /// Conditions on the key: as one range where an index is walked by key.
     fn keys(&mut self, criteria: &Criteria, after: Option<&Position>) -> Result<()> {
         let of = if self.order.starts_with("d.") { "d" } else { "a" };
         let mut lower: Option<&str> = None;
         let after = match after {
             Some(Position::Artifact { key, uid }) => Some((key.as_str(), uid.as_str())),
-            None | Some(Position::Ranked(_)) => None,
+            None | Some(Position::Ranked(_) | Position::Before(_)) => None,
             Some(_) => return Err(Error::internal("a place among artifacts was expected")),
         };
         lower = lower.max(after.map(|(key, _)| key)).max(criteria.key_prefix.as_deref());

@@ -149,7 +149,7 @@ fn check(new: &NewArtifact) -> Result<()> {
     check_key(&new.key)?;
     check_url(&new.url)?;
     check_description(new.description.as_deref())?;
-    new.labels.iter().try_for_each(|name| label::check(name))
+    new.labels.iter().try_for_each(label::check)
 }
 
 fn latest(transaction: &Transaction<'_>, key: &str) -> Result<Option<Found>> {

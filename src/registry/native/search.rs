@@ -1,12 +1,18 @@
 //! The words by which artifacts are found: those of key, description and labels.
 
-use rusqlite::Transaction;
+use rusqlite::{Transaction, params};
 
 use super::failure;
 use crate::error::Result;
 
-/// Most words of a search; more are left out.
-const WORDS: usize = 32;
+/// How many artifacts have the words, counted up to `most`.
+pub(crate) fn count(transaction: &Transaction<'_>, quoted: &str, most: u64) -> Result<u64> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM artifact_search WHERE artifact_search MATCH ?1 LIMIT ?2)";
+    let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
+    let most = failure::signed(most, "number of artifacts")?;
+    let count = statement.query_row(params![quoted, most], |row| row.get(0)).map_err(failure::of)?;
+    failure::unsigned(count, "number of artifacts")
+}
 
 /// Makes the search words of an artifact those of its row.
 pub(crate) fn update(transaction: &Transaction<'_>, id: i64) -> Result<()> {
@@ -27,7 +33,7 @@ pub(crate) fn remove(transaction: &Transaction<'_>, id: i64) -> Result<()> {
 
 /// The words as quoted prefixes: nothing in them is syntax of the search engine.
 pub(crate) fn quoted(words: &str) -> String {
-    let words = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric)).take(WORDS);
+    let words = words.split_whitespace().filter(|word| word.chars().any(char::is_alphanumeric));
     let quoted: Vec<String> =
         words.map(|word| format!("\"{}\"*", word.replace('\0', "").replace('"', "\"\""))).collect();
     quoted.join(" ")

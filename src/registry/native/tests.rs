@@ -16,6 +16,10 @@ use crate::model::index_store::IndexStore;
 use crate::model::page::Entry;
 use crate::model::request::Source;
 
+mod change;
+mod plans;
+mod queries;
+
 async fn empty() -> (TempDir, NativeRegistry) {
     let folder = TempDir::new().unwrap();
     let registry = NativeRegistry::open(folder.path().join("registry.db")).await.unwrap();

@@ -47,11 +47,13 @@ fn source(object: &mut Object) -> Result<Option<wire::slice_request::Source>> {
         text(object, "uid")?.map(Source::Uid),
         text(object, "collection")?.map(Source::Collection),
         text(object, "url")?.map(Source::Url),
+        text(object, "registry")?.map(Source::Registry),
     ];
     let mut given = given.into_iter().flatten();
     let source = given.next();
     if given.next().is_some() {
-        return Err(Error::invalid("several sources are given, expected one of 'key', 'uid', 'collection', 'url'"));
+        let expected = "'key', 'uid', 'collection', 'url', 'registry'";
+        return Err(Error::invalid(format!("several sources are given, expected one of {expected}")));
     }
     Ok(source)
 }

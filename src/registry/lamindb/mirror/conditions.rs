@@ -3,7 +3,9 @@
 use rusqlite::types::Value;
 
 use super::artifact::VISIBLE;
-use crate::model::criteria::{CountRange, Criteria};
+use crate::error::{Error, Result};
+use crate::model::criteria::{CountRange, Criteria, FeatureLabel};
+use crate::model::page::Position;
 use crate::registry::native::artifact::kind_name;
 use crate::registry::native::query::{containing, end_of};
 
@@ -15,8 +17,12 @@ pub(super) struct Conditions {
 }
 
 impl Conditions {
-    /// On artifacts (as `a`).
-    pub(super) fn of_artifacts(criteria: &Criteria) -> Self {
+    /// On artifacts (as `a`). Those with a label that `is_common` are looked for one by one, those with another
+    /// are gathered first.
+    ///
+    /// # Errors
+    /// Those of `is_common`.
+    pub(super) fn of_artifacts(criteria: &Criteria, is_common: impl Fn(&FeatureLabel) -> Result<bool>) -> Result<Self> {
         let mut all = Self::default();
         all.add(if criteria.trashed { "a.branch = -1" } else { VISIBLE }, []);
         if criteria.latest_only() {
@@ -31,10 +37,16 @@ impl Conditions {
         }
         for label in criteria.all_labels() {
             let feature = if label.feature.is_some() { " AND m.feature = ?" } else { "" };
-            let sql = format!(
-                "a.id IN (SELECT m.artifact_id FROM labels l JOIN artifact_labels m ON m.label_id = l.id \
-                 WHERE l.name = ? AND l.branch = 1{feature})"
-            );
+            let sql = match is_common(&label)? {
+                true => format!(
+                    "EXISTS (SELECT 1 FROM artifact_labels m CROSS JOIN labels l ON l.id = m.label_id \
+                     WHERE m.artifact_id = a.id AND l.name = ? AND l.branch = 1{feature})"
+                ),
+                false => format!(
+                    "a.id IN (SELECT m.artifact_id FROM labels l CROSS JOIN artifact_labels m ON m.label_id = l.id \
+                     WHERE l.name = ? AND l.branch = 1{feature})"
+                ),
+            };
             all.add(&sql, [Some(label.name), label.feature].into_iter().flatten().map(Value::from));
         }
         if let Some(collection) = &criteria.collection {
@@ -46,7 +58,7 @@ impl Conditions {
         all.made(criteria);
         all.counts("size", criteria.size);
         all.counts("n_observations", criteria.n_observations);
-        all
+        Ok(all)
     }
 
     /// On collections (as `a`), in their latest versions.
@@ -63,6 +75,24 @@ impl Conditions {
     pub(super) fn add(&mut self, sql: &str, values: impl IntoIterator<Item = Value>) {
         self.sql.push(sql.to_owned());
         self.values.extend(values);
+    }
+
+    /// From a place among artifacts on; gives how many artifacts by rank came before it.
+    ///
+    /// # Errors
+    /// `InvalidArgument` for a place that there cannot be.
+    pub(super) fn after(&mut self, place: Option<Position>) -> Result<u64> {
+        match place {
+            Some(Position::Artifact { key, uid }) => {
+                let values = [key.clone(), key.clone(), key, uid];
+                self.add("a.key >= ? AND (a.key > ? OR (a.key = ? AND a.uid < ?))", values.map(Value::from));
+            }
+            Some(Position::Before(id)) => self.add("s.rowid < ?", [id.into()]),
+            Some(Position::Ranked(passed)) if i64::try_from(passed).is_ok() => return Ok(passed),
+            Some(_) => return Err(Error::invalid("'page_token' is beyond what there can be")),
+            None => {}
+        }
+        Ok(0)
     }
 
     /// All conditions.

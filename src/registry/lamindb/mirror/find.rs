@@ -29,6 +29,9 @@ impl Mirror {
                 Source::Collection(name) => {
                     return Err(Error::invalid(format!("expected an artifact, found the collection {name:?}")));
                 }
+                Source::Registry(table) => {
+                    return Err(Error::invalid(format!("expected an artifact, found the registry's {}", table.name())));
+                }
             };
             artifact::complete(transaction, found)
         })

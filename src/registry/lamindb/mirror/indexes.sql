@@ -2,10 +2,9 @@
 CREATE INDEX artifacts_key ON artifacts (key, uid DESC);
 CREATE INDEX artifacts_url ON artifacts (url);
 CREATE INDEX labels_name ON labels (name);
-CREATE INDEX artifact_labels_artifact ON artifact_labels (artifact_id);
-CREATE INDEX artifact_labels_label ON artifact_labels (label_id, artifact_id);
+CREATE INDEX artifact_labels_artifact ON artifact_labels (artifact_id, label_id, feature);
+CREATE INDEX artifact_labels_label ON artifact_labels (label_id, artifact_id, feature);
 CREATE INDEX collections_key ON collections (key);
-CREATE INDEX collection_members_collection ON collection_members (collection_id, position);
 CREATE INDEX collection_members_artifact ON collection_members (artifact_id);
 
 INSERT INTO artifact_search (rowid, key, description, labels)

@@ -1,15 +1,19 @@
 //! Artifacts and collections that meet criteria, page by page.
 
-use rusqlite::{Row, Transaction, params_from_iter};
+use rusqlite::{Row, Transaction, params, params_from_iter};
 
 use super::Mirror;
 use super::artifact;
 use super::conditions::Conditions;
 use crate::error::{Error, Result};
-use crate::model::criteria::Criteria;
+use crate::model::criteria::{Criteria, FeatureLabel};
 use crate::model::page::{CollectionEntry, Entry, NAMED_MEMBERS, Part, Position};
 use crate::registry::native::failure;
-use crate::registry::native::search::quoted;
+use crate::registry::native::query::RANKED;
+use crate::registry::native::search::{self, quoted};
+
+/// Artifacts from which on a label is common: then a walk by key soon meets some.
+const COMMON: i64 = 10_000;
 
 impl Mirror {
     /// At most `limit` artifacts and then collections that meet the criteria, from `after` on; artifacts by key, of
@@ -40,7 +44,9 @@ fn part(
     let mut entries = Vec::new();
     let before = match after {
         Some(Position::Collection(before)) => before,
-        Some(Position::Label(_)) => return Err(Error::invalid("'page_token' is not of a listing")),
+        Some(Position::Label(_) | Position::Member { .. }) => {
+            return Err(Error::invalid("'page_token' is not of a listing"));
+        }
         after => {
             if criteria.wants_artifacts() {
                 let artifacts = artifacts(transaction, criteria, after, limit)?;
@@ -67,27 +73,24 @@ fn artifacts(
     after: Option<Position>,
     limit: u64,
 ) -> Result<Part<Entry>> {
-    let mut conditions = Conditions::of_artifacts(criteria);
-    let passed = match after {
-        Some(Position::Artifact { key, uid }) => {
-            let values = [key.clone(), key.clone(), key, uid];
-            conditions.add("a.key >= ? AND (a.key > ? OR (a.key = ? AND a.uid < ?))", values.map(Into::into));
-            0
-        }
-        Some(Position::Ranked(passed)) => passed,
-        _ => 0,
+    let mut conditions = Conditions::of_artifacts(criteria, |label| is_common(transaction, label))?;
+    let words = criteria.search.as_deref().map(quoted);
+    let by_rank = match (&words, &after) {
+        (None, _) => false,
+        (Some(words), None) => search::count(transaction, words, RANKED + 1)? <= RANKED,
+        (Some(_), Some(after)) => !matches!(after, Position::Before(_)),
     };
-    if i64::try_from(passed).is_err() {
-        return Err(Error::invalid("'page_token' is beyond what there can be"));
+    let order = match (&words, by_rank) {
+        (None, _) => "a.key, a.uid DESC",
+        (Some(_), true) => "bm25(artifact_search), a.key, a.uid DESC",
+        (Some(_), false) => "s.rowid DESC",
+    };
+    let mut from = "artifacts a";
+    if let Some(words) = &words {
+        conditions.add("artifact_search MATCH ?", [words.clone().into()]);
+        from = "artifact_search s CROSS JOIN artifacts a ON a.id = s.rowid";
     }
-    let (from, order) = match &criteria.search {
-        Some(words) => {
-            conditions.add("artifact_search MATCH ?", [quoted(words).into()]);
-            let from = "artifact_search s CROSS JOIN artifacts a ON a.id = s.rowid";
-            (from, "bm25(artifact_search), a.key, a.uid DESC")
-        }
-        None => ("artifacts a", "a.key, a.uid DESC"),
-    };
+    let passed = conditions.after(after)?;
     let sql = format!(
         "SELECT {} FROM {from} WHERE {} ORDER BY {order} LIMIT {} OFFSET {passed}",
         artifact::COLUMNS,
@@ -97,12 +100,22 @@ fn artifacts(
     let mut found = artifact::query(transaction, &sql, params_from_iter(conditions.values()))?;
     let more = found.len() as u64 > limit;
     found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = found.last().filter(|_| more).map(|last| match criteria.search {
-        Some(_) => Position::Ranked(passed.saturating_add(limit)),
-        None => Position::Artifact { key: last.artifact.key.clone(), uid: last.artifact.uid.clone() },
+    let next = found.last().filter(|_| more).map(|last| match (&words, by_rank) {
+        (Some(_), true) => Position::Ranked(passed.saturating_add(limit)),
+        (Some(_), false) => Position::Before(last.id),
+        (None, _) => Position::Artifact { key: last.artifact.key.clone(), uid: last.artifact.uid.clone() },
     });
     let entries = artifact::with_labels(transaction, found)?.into_iter().map(Entry::Artifact).collect();
     Ok(Part { entries, next })
+}
+
+/// Whether more artifacts have a label than are gathered and sorted for a page.
+fn is_common(transaction: &Transaction<'_>, label: &FeatureLabel) -> Result<bool> {
+    let sql = "SELECT count(*) FROM (SELECT 1 FROM labels l CROSS JOIN artifact_labels m ON m.label_id = l.id \
+        WHERE l.name = ?1 LIMIT ?2)";
+    let mut statement = transaction.prepare_cached(sql).map_err(failure::of)?;
+    let count: i64 = statement.query_row(params![label.name, COMMON], |row| row.get(0)).map_err(failure::of)?;
+    Ok(count >= COMMON)
 }
 
 fn collections(

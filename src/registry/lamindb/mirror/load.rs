@@ -64,10 +64,14 @@ pub(super) fn all(tables: &mut dyn Tables, into: &Transaction<'_>, naming: &Nami
     tables::COLLECTIONS.read(tables, &mut |row| {
         collection(row, into, naming, &known).with_context(|| format!("collection {:?}", uid_of(row)))
     })?;
+    let mut counts: HashMap<i64, i64> = HashMap::new();
     tables::MEMBERS.read(tables, &mut |row| {
-        let sql = "INSERT INTO collection_members (position, collection_id, artifact_id) VALUES (?1, ?2, ?3)";
-        let values = params![row.integer(0, "id")?, row.integer(1, "collection")?, row.integer(2, "artifact")?];
-        insert(into, sql, values)
+        let collection = row.integer(1, "collection")?.unwrap_or_default();
+        let position = counts.entry(collection).or_default();
+        let sql = "INSERT INTO collection_members (collection_id, position, artifact_id) VALUES (?1, ?2, ?3)";
+        insert(into, sql, params![collection, *position, row.integer(2, "artifact")?])?;
+        *position = position.saturating_add(1);
+        Ok(())
     })
 }
 

@@ -11,6 +11,7 @@ mod find;
 mod list;
 mod load;
 mod lookup;
+mod members;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -59,9 +59,11 @@ CREATE TABLE collections (
 ) STRICT;
 
 CREATE TABLE collection_members (
-    position INTEGER PRIMARY KEY,
     collection_id INTEGER NOT NULL,
-    artifact_id INTEGER NOT NULL
-) STRICT;
+    -- From 0, in the order in which they were put in.
+    position INTEGER NOT NULL,
+    artifact_id INTEGER NOT NULL,
+    PRIMARY KEY (collection_id, position)
+) STRICT, WITHOUT ROWID;
 
 CREATE VIRTUAL TABLE artifact_search USING fts5 (key, description, labels);
