@@ -52,7 +52,7 @@ pub struct Artifact {
     /// What a registry that pins nothing wrote down of the content; none of what our own registry pinned. With
     /// it, an empty `etag` means that nobody has looked at the content yet.
     #[serde(skip)]
-    pub recorded: Option<Recorded>,
+    pub recorded: Option<Box<Recorded>>,
 }
 
 /// The content of an artifact as a LaminDB instance describes it.

@@ -93,7 +93,7 @@ fn from_row(row: &Row<'_>) -> Result<Found> {
         description: row.get(11).map_err(of)?,
         created_at: row.get(12).map_err(of)?,
         created_by: row.get(16).map_err(of)?,
-        recorded: Some(recorded),
+        recorded: Some(Box::new(recorded)),
         ..Artifact::default()
     };
     Ok(Found { id: row.get(0).map_err(of)?, artifact })

@@ -9,7 +9,7 @@ use rusqlite::Connection;
 
 use super::{Instance, InstanceOptions};
 use crate::error::{Error, Kind, Result};
-use crate::model::criteria::Criteria;
+use crate::model::criteria::{Criteria, FeatureLabel};
 use crate::model::object_files::ObjectFiles;
 use crate::model::page::{Entry, Position};
 use crate::model::request::Source;
@@ -232,4 +232,79 @@ async fn a_database_over_the_limit_is_refused() {
     let options = InstanceOptions::new(text, Duration::from_secs(3600), scratch, 100_000);
     let error = Instance::open(options, Arc::new(NoFiles)).await.unwrap_err();
     assert_eq!(error.kind(), Kind::ResourceExhausted, "{error}");
+}
+
+/// 12,000 artifacts `many/<number>` with the label `setosa`, of which each thousandth has `experiment 1` too.
+fn fill(writer: &Connection) {
+    let sql = "WITH RECURSIVE n(i) AS (SELECT 100 UNION ALL SELECT i + 1 FROM n WHERE i < 12099) \
+        INSERT INTO lamindb_artifact (id, uid, key, suffix, is_latest, _key_is_virtual, _overwrite_versions, \
+            storage_id, created_by_id) \
+        SELECT i, printf('%016d0000', i), printf('many/%06d', i), '', 1, 0, 0, 1, 1 FROM n; \
+        INSERT INTO lamindb_artifactulabel (artifact_id, ulabel_id, created_by_id) \
+        SELECT id, 1, 1 FROM lamindb_artifact WHERE id >= 100; \
+        INSERT INTO lamindb_artifactrecord (artifact_id, record_id, created_by_id) \
+        SELECT id, 1, 1 FROM lamindb_artifact WHERE id >= 100 AND id % 1000 = 0;";
+    writer.execute_batch(sql).unwrap();
+}
+
+/// Keys of all pages, in order.
+async fn paged(instance: &Instance, criteria: &Criteria) -> Vec<String> {
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let part = instance.part(criteria, after, 700).await.unwrap();
+        found.extend(part.entries.into_iter().map(|entry| match entry {
+            Entry::Artifact(artifact) => artifact.key,
+            Entry::Collection(collection) => collection.key,
+        }));
+        after = part.next;
+        if after.is_none() {
+            return found;
+        }
+    }
+}
+
+#[tokio::test]
+async fn common_and_rare_labels_and_words_find_the_same_on_every_page() {
+    let (_folder, writer, instance) = opened("v2.12").await;
+    fill(&writer);
+    instance.refresh().await.unwrap();
+    let number = |number: usize| format!("many/{number:06}");
+    let labelled = |names: &[&str]| {
+        let labels = names.iter().map(|name| (*name).into()).map(|name| FeatureLabel { name, feature: None });
+        Criteria { labels: labels.collect(), ..Criteria::default() }
+    };
+    let mut common: Vec<String> = (100..12_100).map(number).collect();
+    common.push("pbmc68k.h5ad".into());
+    assert_eq!(paged(&instance, &labelled(&["setosa"])).await, common);
+    let mut rare: Vec<String> = (1..=12).map(|thousands| number(1000 * thousands)).collect();
+    rare.push("pbmc68k.h5ad".into());
+    assert_eq!(paged(&instance, &labelled(&["experiment 1"])).await, rare);
+    assert_eq!(paged(&instance, &labelled(&["experiment 1", "setosa"])).await, rare);
+    // Words that so many have are not ranked: the newest come first.
+    let searched = |words: &str| Criteria { search: Some(words.into()), ..Criteria::default() };
+    let newest: Vec<String> = (100..12_100).rev().map(number).collect();
+    assert_eq!(paged(&instance, &searched("many")).await, newest);
+    assert_eq!(paged(&instance, &searched("many 011999")).await, [number(11_999)]);
+}
+
+#[tokio::test]
+async fn members_are_listed_by_collection_and_place() {
+    let (_folder, _, instance) = opened("v2.12").await;
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let part = instance.members_part(after, 2).await.unwrap();
+        found.extend(part.entries.into_iter().map(|one| (one.collection_key, one.position, one.artifact_uid)));
+        after = part.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let expected = [
+        ("csc", 0, "KcSNAJkHNA8AO0920000"),
+        ("h5ads", 0, "Cm2CcxhVWuXM6Mz10000"),
+        ("h5ads", 1, "O63rH8ut65J9p7Y20000"),
+        ("sharded_parquet_collection", 0, "7BdQrKxIMnYPXpCg0000"),
+        ("sharded_parquet_collection", 1, "IMLX0ycgRFAa72Gm0000"),
+    ];
+    assert_eq!(found, expected.map(|(key, position, uid)| (key.to_owned(), position, uid.to_owned())));
 }
