@@ -251,6 +251,7 @@ fn any_source() -> impl Strategy<Value = Source> {
         ("[^\"}{\\s].{0,200}", any::<Option<String>>()).prop_map(|(key, version)| Source::Key { key, version }),
         ".{1,40}".prop_map(Source::Uid),
         ".{1,40}".prop_map(Source::Collection),
+        proptest::sample::select(crate::model::request::RegistryTable::ALL.to_vec()).prop_map(Source::Registry),
         ".{1,200}".prop_map(Source::Url),
     ]
 }

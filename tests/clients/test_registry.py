@@ -360,6 +360,24 @@ class TestManyUrls:
         assert "f03.txt version 1" in many(pattern).stdout
         assert self.requests(many) == (1, 1)
 
+    def test_what_is_unchanged_is_not_opened_again(self, many):
+        url = bucket_url(f"{many.folder}/one.h5ad")
+        many.site.put(f"{many.folder}/one.h5ad", stack.NOTEBOOK / "csc.h5ad")
+        many(url)
+        assert self.requests(many)[1] > 0
+        assert "one.h5ad version 0" in many(url, "--label", "later").stdout
+        assert self.requests(many) == (1, 0)
+        assert "later" in stack.command(["ls", "--registry", many.registry], many.site.environment).stdout
+
+    def test_folders_that_a_pattern_means(self, many):
+        for name in ("a", "b"):
+            many.site.put(f"{many.folder}/deep/{name}.zarr", stack.NOTEBOOK / "variants_v3.zarr")
+        pattern = bucket_url(f"{many.folder}/**/*.zarr")
+        assert many(pattern).stdout.count("version 0") == 2
+        many.site.cloud.reset()
+        assert "2 unchanged" in many(pattern).stderr
+        assert self.requests(many) == (0, 1)
+
     def test_one_that_fails_does_not_stop_the_others(self, many, tmp_path):
         urls = [bucket_url(f"{many.folder}/f{number:02}.txt") for number in range(FILES)]
         urls.insert(3, bucket_url(f"{many.folder}/missing.txt"))
