@@ -25,6 +25,16 @@ have cargo || fail "cargo is missing: install Rust from https://rustup.rs"
 have python3 || fail "python3 is missing: install Python 3.11 or newer"
 have cc || system_packages gcc libc6-dev || fail "a C compiler is missing: install gcc and libc6-dev (Debian), or another cc"
 
+# A PostgreSQL server for the tests that need one; without it they are skipped, with the reason.
+have_postgresql() {
+    have psql && { have initdb || ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; }
+}
+case $requirements in
+tests/requirements.txt)
+    have_postgresql || system_packages postgresql || say "PostgreSQL is missing: its tests will be skipped"
+    have openssl || system_packages openssl || say "openssl is missing: tests of TLS will be skipped" ;;
+esac
+
 # A venv with pip. Debian's Python comes without ensurepip: then its package python3-venv is needed,
 # or a pip of the system that fills a venv without one.
 make_venv() {

@@ -7,6 +7,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::oneshot;
 
 use super::{Cli, Common, print};
+use crate::config::INSTANCE_FLAG;
 use crate::engine::Engine;
 use crate::error::{Error, Result};
 use crate::{server, telemetry};
@@ -23,6 +24,10 @@ pub(super) struct Serve {
     /// A root that may be read besides those the registry knows; may be repeated.
     #[arg(long, value_name = "URL")]
     storage: Vec<String>,
+    /// A LaminDB instance to serve as it is: a storage root, a SQLite file (also .gz) or postgresql://…; its keys
+    /// then begin with NAME/. May be repeated; each but one needs a name.
+    #[arg(long, value_name = "[NAME=]URL")]
+    lamindb: Vec<String>,
 }
 
 impl Serve {
@@ -34,6 +39,7 @@ impl Serve {
         if self.allow_register {
             flags.push(("allow_register", "true".into()));
         }
+        flags.extend(self.lamindb.into_iter().map(|instance| (INSTANCE_FLAG, instance)));
         let config = common.configuration(flags)?;
         telemetry::start(&config.log)?;
         let engine = Engine::open(config.engine_options()).await?;

@@ -6,6 +6,7 @@ use toml::{Table, Value};
 
 use super::Config;
 use super::key::KEYS;
+use super::lamindb::{instances, of_flag};
 use super::storage::storages;
 use super::value::Raw;
 use crate::error::{Error, Result};
@@ -16,6 +17,9 @@ pub const ENVIRONMENT_PREFIX: &str = "SLICEFLIGHT_";
 
 /// The variable that names the configuration file, when no flag does.
 const FILE_VARIABLE: &str = "SLICEFLIGHT_CONFIG";
+
+/// The flag that adds an instance of LaminDB to those of the file.
+pub const INSTANCE_FLAG: &str = "lamindb";
 
 /// Where values come from, weakest first.
 #[derive(Clone, Debug, Default)]
@@ -68,6 +72,10 @@ impl Config {
             config.take_variable(&name, value, &mut errors);
         }
         for (name, value) in layers.flags {
+            if name == INSTANCE_FLAG {
+                config.instances.push(of_flag(&value));
+                continue;
+            }
             if let Some(Err(error)) = config.set(name, &Raw::Text(value)) {
                 errors.push(format!("--{}: {error}", name.rsplit('.').next().unwrap_or(name).replace('_', "-")));
             }
@@ -95,6 +103,9 @@ impl Config {
         };
         if let Some(value) = table.remove("storage") {
             self.storages = storages(value, errors);
+        }
+        if let Some(value) = table.remove("lamindb") {
+            self.instances = instances(value, errors);
         }
         self.take_table("", table, errors);
     }

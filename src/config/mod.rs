@@ -9,6 +9,7 @@
 //! ```
 
 mod key;
+mod lamindb;
 mod load;
 mod storage;
 #[cfg(test)]
@@ -18,10 +19,10 @@ mod value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::engine::{EngineOptions, Limits};
+use crate::engine::{EngineOptions, LaminDb, Limits};
 use crate::ticket::MAX_TICKET_BYTES;
 
-pub use load::{ENVIRONMENT_PREFIX, Layers};
+pub use load::{ENVIRONMENT_PREFIX, INSTANCE_FLAG, Layers};
 pub use storage::Storage;
 
 /// No record batch message may be larger, so that clients with gRPC's 4 MiB default can read it.
@@ -46,6 +47,8 @@ pub struct Config {
     pub disk_cache: DiskCache,
     /// Storages that may be read besides those the registry knows.
     pub storages: Vec<Storage>,
+    /// LaminDB instances that are served besides the registry.
+    pub instances: Vec<LaminDb>,
 }
 
 /// Blocks of objects on a local disk.
@@ -104,6 +107,7 @@ impl Default for Config {
             limits: Limits::default(),
             disk_cache: DiskCache::default(),
             storages: Vec::new(),
+            instances: Vec::new(),
         }
     }
 }
@@ -114,6 +118,7 @@ impl Config {
         EngineOptions {
             registry: self.registry.clone(),
             storages: self.storages.iter().map(|storage| (storage.root.clone(), storage.options.clone())).collect(),
+            instances: self.instances.clone(),
             disk_cache: Some(&self.disk_cache)
                 .filter(|cache| !cache.path.as_os_str().is_empty())
                 .map(|cache| (cache.path.clone(), cache.bytes)),

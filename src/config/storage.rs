@@ -65,7 +65,8 @@ fn storage(path: &str, value: Value, errors: &mut Vec<String>) -> Storage {
     storage
 }
 
-fn option_text(value: Value) -> Option<String> {
+/// A value of an option as the text that stores take.
+pub(super) fn option_text(value: Value) -> Option<String> {
     match value {
         Value::String(text) => Some(text),
         Value::Integer(number) => Some(number.to_string()),

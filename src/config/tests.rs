@@ -6,7 +6,7 @@ use std::time::Duration;
 use super::key::KEYS;
 use super::value::Raw;
 use super::{Config, Layers};
-use crate::engine::MergeGap;
+use crate::engine::{LaminDb, MergeGap};
 use crate::error::{Kind, Result};
 
 const EXAMPLE: &str = include_str!("../../sliceflight.toml");
@@ -27,12 +27,19 @@ fn the_example_file_documents_every_key_and_equals_the_defaults() {
         assert!(EXAMPLE.contains(&format!("\n{name} = ")), "{} is not in sliceflight.toml", key.name);
         assert!(section.is_empty() || EXAMPLE.contains(&format!("[{section}]")), "{section}");
     }
-    // The commented storage is an example that parses.
-    let storage: String =
-        EXAMPLE.lines().skip_while(|line| *line != "# [[storage]]").map(|line| line[2..].to_owned() + "\n").collect();
-    let storages = load(&storage, &[], &[]).unwrap().storages;
+    // The commented tables are examples that parse.
+    let commented = |header: &str| -> String {
+        let lines = EXAMPLE.lines().skip_while(|line| *line != header);
+        lines.map_while(|line| line.strip_prefix("# ")).map(|line| line.to_owned() + "\n").collect()
+    };
+    let storages = load(&commented("# [[storage]]"), &[], &[]).unwrap().storages;
     assert_eq!((storages.len(), storages[0].root.as_str()), (3, "s3://my-bucket/data"));
     assert_eq!(storages[2].options["redirects"], "cdn.example.org");
+    let instance = load(&commented("# [[lamindb]]"), &[], &[]).unwrap().instances.swap_remove(0);
+    let defaults = LaminDb::new("s3://my-bucket/instance");
+    assert_eq!(instance.name.as_deref(), Some("lab"));
+    assert_eq!((&instance.url, instance.refresh), (&defaults.url, defaults.refresh));
+    assert_eq!((instance.database_bytes, instance.check_hashes), (defaults.database_bytes, defaults.check_hashes));
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::stream::BoxStream;
 
 use super::{Engine, Found};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::artifact::{Artifact, Collection};
 use crate::model::criteria::{Criteria, EntryType, KeyPattern};
 use crate::model::lookup::{LabelEntry, Lookup};
@@ -139,6 +139,7 @@ impl Engine {
                 native.remove_collection(&collection.key).await?;
                 Ok(1)
             }
+            Err(error) if error.kind() == Kind::FailedPrecondition => Err(error),
             // What is in the trash is not found by its key, and may go all the same.
             _ => native.remove(source, !names_one_version(source)).await,
         }
@@ -146,7 +147,11 @@ impl Engine {
 
     /// The artifact or collection that `source` names, when it is registered.
     async fn registered(&self, source: &Source) -> Result<Found> {
-        match self.find(source).await? {
+        match self.named(source).await? {
+            Found::Artifact(artifact) if artifact.recorded.is_some() => Err(Error::failed_precondition(format!(
+                "'{}' belongs to a LaminDB instance, which is only read",
+                artifact.key
+            ))),
             Found::Artifact(artifact) if artifact.uid.is_empty() => {
                 Err(Error::not_found(format!("'{}' is not registered", artifact.url)))
             }

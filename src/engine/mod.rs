@@ -30,6 +30,7 @@ mod describe;
 mod expand;
 mod explain;
 mod hierarchy;
+mod instances;
 mod joined;
 mod listing;
 mod manage;
@@ -44,11 +45,13 @@ mod tabular;
 mod unlisted;
 
 pub use expand::Match;
+pub use instances::LaminDb;
 pub use options::{EngineOptions, Limits, MergeGap};
 pub use slice::Slice;
 
 pub use crate::registry::native::Registered;
 
+use instances::{Contents, Look};
 use open::Opened;
 
 /// Record batches in order; dropping the stream stops its work.
@@ -69,6 +72,9 @@ pub struct Engine {
     merge_gap: MergeGap,
     opened: Mutex<LruCache<String, Opened>>,
     joined: Mutex<LruCache<String, Arc<joined::Members>>>,
+    /// LaminDB instances as configured, in the order of those of the registry.
+    instances: Vec<LaminDb>,
+    contents: Arc<Contents>,
     /// libhdf5 in worker processes, where it is built in.
     library: Option<Arc<Library>>,
     /// Who makes what is registered; empty where that is not known.
@@ -100,7 +106,8 @@ impl Engine {
     /// registry cannot be opened.
     pub async fn open(options: EngineOptions) -> Result<Arc<Self>> {
         let limits = &options.limits;
-        let registry = Registry::open(&options.registry).await?;
+        let mut registry = Registry::open(&options.registry).await?;
+        instances::open_all(&mut registry, &options.instances, &storage_options(limits)).await?;
         let mut storages = Storages::new(storage_options(limits));
         if let Some((path, bytes)) = options.disk_cache.clone() {
             // Listing a large cache takes a while, and blocks.
@@ -112,6 +119,7 @@ impl Engine {
             storages.add(root, store_options.clone())?;
         }
         add_registered(&storages, &registry).await?;
+        instances::add_storages(&storages, &registry, &options.instances).await?;
         let cores = std::thread::available_parallelism().map_or(1, NonZeroUsize::get);
         let decoders = usize::try_from(limits.decode_threads).unwrap_or(cores);
         let context = ReadContext::new(
@@ -129,6 +137,8 @@ impl Engine {
             merge_gap: limits.merge_gap,
             opened: Mutex::new(LruCache::new(OPEN_ARTIFACTS)),
             joined: Mutex::new(LruCache::new(OPEN_COLLECTIONS)),
+            instances: options.instances,
+            contents: Arc::default(),
             library: library(options.hdf5_worker, &options.limits),
             user: options.user,
         }))
@@ -171,14 +181,20 @@ impl Engine {
     async fn learn_storage_of(&self, url: &str) -> Result<()> {
         match self.storages.resolve(url) {
             Err(error) if error.kind() == crate::error::Kind::PermissionDenied => {
-                add_registered(&self.storages, &self.registry).await
+                add_registered(&self.storages, &self.registry).await?;
+                instances::add_storages(&self.storages, &self.registry, &self.instances).await
             }
             _ => Ok(()),
         }
     }
 
-    /// The artifact that `source` names, or the collection when no artifact has its key.
+    /// The artifact that `source` names, or the collection when no artifact has its key, with their contents.
     async fn find(&self, source: &Source) -> Result<Found> {
+        self.contents_of(self.named(source).await?, Look::IfOld).await
+    }
+
+    /// What `source` names, as the registries know it.
+    async fn named(&self, source: &Source) -> Result<Found> {
         match source {
             Source::Collection(name) => Ok(Found::Collection(self.registry.collection(name).await?)),
             Source::Key { key, version: None } => match self.registry.artifact(source).await {

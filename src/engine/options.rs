@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::instances::LaminDb;
+
 /// What an engine is opened with.
 #[derive(Clone, Default)]
 pub struct EngineOptions {
@@ -11,6 +13,8 @@ pub struct EngineOptions {
     pub registry: PathBuf,
     /// Root URLs that may be read, each with its options for the object store (secrets allowed).
     pub storages: Vec<(String, BTreeMap<String, String>)>,
+    /// LaminDB instances that are served as well.
+    pub instances: Vec<LaminDb>,
     /// Where raw blocks are kept on disk, and how many bytes; none keeps nothing.
     pub disk_cache: Option<(PathBuf, u64)>,
     /// Bounds of memory, requests and time.
@@ -31,6 +35,7 @@ impl std::fmt::Debug for EngineOptions {
             .debug_struct("EngineOptions")
             .field("registry", &self.registry)
             .field("storages", &storages)
+            .field("instances", &self.instances)
             .field("disk_cache", &self.disk_cache)
             .field("limits", &self.limits)
             .field("hdf5_worker", &self.hdf5_worker)

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::slice::{Answer, Slice};
-use super::{Engine, Found, hierarchy, joined, metadata};
+use super::{Engine, Found, Look, hierarchy, joined, metadata};
 use crate::error::{Error, Result, ResultExt};
 use crate::model::artifact::{Artifact, ArtifactKind, Pin};
 use crate::model::request::{SliceRequest, Source};
@@ -19,7 +19,9 @@ impl Engine {
         if let Source::Registry(table) = request.source {
             return self.prepare_catalogue(request, table);
         }
-        match self.pinned(request, pins).await? {
+        let found = self.pinned(request, pins).await?;
+        let sources = found.artifacts().to_vec();
+        let prepared = match found {
             Found::Artifact(artifact) => {
                 joined::refuse_join(request, &artifact.key)?;
                 match artifact.kind {
@@ -28,6 +30,13 @@ impl Engine {
                 }
             }
             Found::Collection(collection) => self.prepare_collection(request, collection).await,
+        };
+        match prepared {
+            Ok(slice) => Ok(Slice { contents: Some(Arc::clone(&self.contents)), ..slice }),
+            Err(error) => {
+                self.contents.forget_when_changed(&sources, &error);
+                Err(error)
+            }
         }
     }
 
@@ -41,23 +50,22 @@ impl Engine {
                 // A newer version of the key may exist: the ticket's own version is meant.
                 match self.registry.artifact(&Source::Uid(pin.uid.clone())).await {
                     Ok(artifact) => Found::Artifact(artifact),
-                    Err(_) => self.find(source).await?,
+                    Err(_) => self.named(source).await?,
                 }
             }
-            (_, source) => self.find(source).await?,
+            (_, source) => self.named(source).await?,
         };
-        if pins.is_empty() {
+        let look = if pins.is_empty() { Look::IfOld } else { Look::IfUnknown };
+        let mut found = self.contents_of(found, look).await?;
+        if pins.is_empty() || found.is(pins) {
             return Ok(found);
         }
-        let now: &[Artifact] = match &found {
-            Found::Artifact(artifact) => std::slice::from_ref(artifact),
-            Found::Collection(collection) => &collection.artifacts,
-        };
-        let same = now.len() == pins.len()
-            && now.iter().zip(pins).all(|(artifact, pin)| artifact.uid == pin.uid && artifact.etag == pin.etag);
-        if same {
+        // The ticket may be of a server that has looked later.
+        found = self.contents_of(found, Look::Again).await?;
+        if found.is(pins) {
             return Ok(found);
         }
+        let now = found.artifacts();
         let names: Vec<_> = now.iter().map(|artifact| artifact.key.as_str()).collect();
         Err(Error::failed_precondition(format!(
             "the registered sources changed since the ticket was issued, now [{}]: ask for a new FlightInfo",
@@ -80,6 +88,24 @@ impl Engine {
             collection: None,
             context,
             answer: Answer::Windowed(resolved.answer),
+            contents: None,
         })
+    }
+}
+
+impl Found {
+    /// The artifacts, in order.
+    fn artifacts(&self) -> &[Artifact] {
+        match self {
+            Self::Artifact(artifact) => std::slice::from_ref(artifact),
+            Self::Collection(collection) => &collection.artifacts,
+        }
+    }
+
+    /// Whether it is what a ticket was made for.
+    fn is(&self, pins: &[Pin]) -> bool {
+        let now = self.artifacts();
+        now.len() == pins.len()
+            && now.iter().zip(pins).all(|(artifact, pin)| artifact.uid == pin.uid && artifact.etag == pin.etag)
     }
 }

@@ -1,7 +1,5 @@
 //! Registration: what lies at a URL, how large it is, which version it is.
 
-use std::path::Path;
-
 use super::open::Opened;
 use super::unlisted::cannot_list;
 use super::{Engine, Registration};
@@ -61,15 +59,31 @@ impl Engine {
     /// # Errors
     /// As [`Engine::register`].
     pub(super) async fn look(&self, url: &str) -> Result<Artifact> {
+        self.look_at(url).await.map(|(artifact, _)| artifact)
+    }
+
+    /// As [`Engine::look`], with the bytes of all that is stored there, also of what is not read; none for a
+    /// folder that cannot be listed.
+    ///
+    /// # Errors
+    /// As [`Engine::register`].
+    pub(super) async fn look_at(&self, url: &str) -> Result<(Artifact, Option<u64>)> {
         self.learn_storage_of(url).await?;
         let location = self.storages.resolve(url)?;
+        let mut stored = None;
         let mut found = match self.storages.head(&location.url).await {
-            Ok(identity) => self.file(identity).await?,
+            Ok(identity) => {
+                stored = Some(identity.size);
+                self.file(identity).await?
+            }
             // Without the right to list, a store refuses what does not exist.
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::PermissionDenied) => {
                 match self.storages.list_files(&location.url).await {
                     Ok(files) if files.is_empty() => return Err(error),
-                    Ok(files) => folder(&location.url, files)?,
+                    Ok(files) => {
+                        stored = Some(bytes_of(&files));
+                        folder(&location.url, files)?
+                    }
                     Err(refused) if cannot_list(&refused) => self.unlisted(&location.url, refused).await?,
                     Err(other) => return Err(other),
                 }
@@ -81,13 +95,13 @@ impl Engine {
         found.suffix = if is_shards { String::new() } else { suffix(&location.url) };
         found.url = location.url;
         found.is_latest = true;
-        Ok(found)
+        Ok((found, stored))
     }
 
     /// A single object as an artifact. A zip archive is a zarr store when it is called so or holds one.
     async fn file(&self, identity: ObjectIdentity) -> Result<Artifact> {
         let ObjectIdentity { url, etag, size, .. } = identity;
-        let mut kind = kind_of_file(&url);
+        let mut kind = ArtifactKind::of_file(&url);
         let mut files = Vec::new();
         if is_zip(&url) {
             let is_zarr = is_zarr_zip(&url) || self.holds_zarr(&url, &etag, size).await?;
@@ -110,7 +124,7 @@ impl Engine {
     }
 
     /// Rows of the table or observations of the AnnData file; none when it has none or does not open.
-    async fn observations(&self, artifact: &Artifact) -> Option<u64> {
+    pub(super) async fn observations(&self, artifact: &Artifact) -> Option<u64> {
         if artifact.kind == ArtifactKind::Other {
             return None;
         }
@@ -138,15 +152,6 @@ fn default_key(location: &Location) -> String {
     if below.is_empty() { name.to_owned() } else { below.to_owned() }
 }
 
-fn kind_of_file(url: &str) -> ArtifactKind {
-    match Path::new(url).extension().and_then(|extension| extension.to_str()) {
-        Some("h5ad") => ArtifactKind::H5ad,
-        Some("h5" | "hdf5" | "h5mu" | "loom" | "nc") => ArtifactKind::Hdf5,
-        Some("parquet" | "pq") => ArtifactKind::Parquet,
-        _ => ArtifactKind::Other,
-    }
-}
-
 fn is_zip(url: &str) -> bool {
     url.ends_with(".zip")
 }
@@ -169,7 +174,7 @@ fn suffix(url: &str) -> String {
 
 /// A folder as an artifact: a zarr store, or parquet shards in byte order of their paths.
 pub(super) fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
-    let size = files.iter().fold(0, |total: u64, file| total.saturating_add(file.size));
+    let size = bytes_of(&files);
     let etag = digest(&files);
     let is_zarr = files.iter().any(|file| ZARR_ROOTS.contains(&file.path.as_str()));
     let pinned = |file: ListedFile| PinnedFile { path: file.path, size: file.size, etag: file.etag };
@@ -184,14 +189,14 @@ pub(super) fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
         name.starts_with(['.', '_'])
     };
     let shards: Vec<_> = files.into_iter().filter(|file| !hidden(file)).collect();
-    let other = shards.iter().find(|file| kind_of_file(&file.path) != ArtifactKind::Parquet);
+    let other = shards.iter().find(|file| ArtifactKind::of_file(&file.path) != ArtifactKind::Parquet);
     if let Some(other) = other {
         return Err(Error::invalid(format!(
             "folder '{url}' is neither a zarr store nor a folder of parquet files: it has '{}'",
             other.path
         )));
     }
-    let size = shards.iter().fold(0, |total: u64, file| total.saturating_add(file.size));
+    let size = bytes_of(&shards);
     Ok(Artifact {
         size,
         etag,
@@ -200,6 +205,10 @@ pub(super) fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
         files: shards.into_iter().map(pinned).collect(),
         ..Artifact::default()
     })
+}
+
+fn bytes_of(files: &[ListedFile]) -> u64 {
+    files.iter().fold(0, |total, file| total.saturating_add(file.size))
 }
 
 /// One text for the versions of all files: the SHA-256 of their paths, sizes and ETags.

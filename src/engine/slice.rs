@@ -4,11 +4,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use futures::stream::{self, StreamExt};
+use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
-use super::BatchStream;
 use super::catalogue::Catalogue;
+use super::{BatchStream, Contents};
 use crate::error::Error;
 use crate::model::artifact::{Artifact, Pin};
 use crate::read::context::ReadContext;
@@ -30,6 +30,8 @@ pub struct Slice {
     pub(super) shape_after: Vec<Option<u64>>,
     pub(super) context: ReadContext,
     pub(super) answer: Answer,
+    /// Where the contents of its sources are remembered, for when they turn out to have changed.
+    pub(super) contents: Option<Arc<Contents>>,
 }
 
 /// Where the rows come from.
@@ -147,7 +149,13 @@ impl Slice {
             }
             Answer::Registry(catalogue) => catalogue.stream(),
         };
+        let (contents, sources) = (self.contents.clone(), self.sources.clone());
         batches
+            .inspect_err(move |error| {
+                if let Some(contents) = &contents {
+                    contents.forget_when_changed(&sources, error);
+                }
+            })
             .map(move |batch| {
                 let batch = batch?;
                 let (columns, rows) = (batch.columns().to_vec(), batch.num_rows());

@@ -49,6 +49,23 @@ pub struct Artifact {
     /// the archive itself, with an empty path, for a zarr store in a zip archive; empty for other files.
     #[serde(default)]
     pub files: Vec<PinnedFile>,
+    /// What a registry that pins nothing wrote down of the content; none of what our own registry pinned. With
+    /// it, an empty `etag` means that nobody has looked at the content yet.
+    #[serde(skip)]
+    pub recorded: Option<Box<Recorded>>,
+}
+
+/// The content of an artifact as a LaminDB instance describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Recorded {
+    /// Digest of the content: 22 characters of URL-safe base64.
+    pub hash: Option<String>,
+    /// How it was made: `md5`, `md5-N` (the ETag of an upload in N parts), `sha1-fl`, `md5-d`, …
+    pub hash_type: Option<String>,
+    /// Size in bytes, all files together.
+    pub size: Option<u64>,
+    /// Why the content must not be read, where that is so.
+    pub refusal: Option<String>,
 }
 
 /// One file of an artifact as it was at registration.
@@ -86,6 +103,18 @@ pub enum ArtifactKind {
     /// Any other file; it is listed, never read.
     #[default]
     Other,
+}
+
+impl ArtifactKind {
+    /// What a single file is, by the end of its name (`x.h5ad`, `.h5ad`).
+    pub fn of_file(name: &str) -> Self {
+        match name.rsplit_once('.').map(|(_, extension)| extension) {
+            Some("h5ad") => Self::H5ad,
+            Some("h5" | "hdf5" | "h5mu" | "loom" | "nc") => Self::Hdf5,
+            Some("parquet" | "pq") => Self::Parquet,
+            _ => Self::Other,
+        }
+    }
 }
 
 /// An ordered set of artifacts.

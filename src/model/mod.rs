@@ -9,6 +9,7 @@ pub mod data_type;
 pub mod index_join;
 pub mod index_store;
 pub mod lookup;
+pub mod object_files;
 pub mod page;
 pub mod request;
 pub mod selection;

@@ -3,6 +3,7 @@
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::Registry;
+use super::lamindb::Instance;
 use crate::error::{Error, Result};
 use crate::model::criteria::Criteria;
 use crate::model::lookup::{LabelEntry, Lookup};
@@ -93,7 +94,7 @@ impl Registry {
         let place = self.place(page_token, &MEMBERS)?;
         let part = match place.registry.as_str() {
             OURS => self.native.members_part(place.after, DEFAULT_LIMIT).await?,
-            name => return Err(unknown(name)),
+            name => self.instance(name)?.members_part(place.after, DEFAULT_LIMIT).await?,
         };
         let next = self.following(&place.registry, part.next);
         let next_page_token = next.map(|next| PageToken::text(&MEMBERS, &next.registry, next.after)).transpose()?;
@@ -102,13 +103,13 @@ impl Registry {
 
     /// Names of the registries, in the order in which they are asked.
     fn names(&self) -> Vec<String> {
-        vec![OURS.to_owned()]
+        std::iter::once(OURS.to_owned()).chain(self.instances.iter().map(token_name)).collect()
     }
 
     async fn part(&self, name: &str, query: &Criteria, after: Option<Position>, limit: u64) -> Result<Part<Entry>> {
         match name {
             OURS => self.native.part(query, after, limit).await,
-            _ => Err(unknown(name)),
+            _ => self.instance(name)?.part(query, after, limit).await,
         }
     }
 
@@ -121,8 +122,12 @@ impl Registry {
     ) -> Result<Part<LabelEntry>> {
         match name {
             OURS => self.native.labels(query, after, limit).await,
-            _ => Err(unknown(name)),
+            _ => self.instance(name)?.labels(query, after, limit).await,
         }
+    }
+
+    fn instance(&self, name: &str) -> Result<&Instance> {
+        self.instances.iter().find(|instance| token_name(instance) == name).ok_or_else(|| unknown(name))
     }
 
     fn place(&self, token: Option<&str>, query: &impl serde::Serialize) -> Result<Place> {
@@ -147,6 +152,11 @@ impl Registry {
 struct Place {
     registry: String,
     after: Option<Position>,
+}
+
+/// Name of an instance in page tokens; that of one without a name is not empty either.
+fn token_name(instance: &Instance) -> String {
+    format!("lamindb:{}", instance.name().unwrap_or_default())
 }
 
 fn unknown(name: &str) -> Error {

@@ -27,6 +27,7 @@ mod local_guard;
 mod location;
 mod meter;
 mod metered_store;
+mod names;
 mod options;
 mod pace;
 mod pin;

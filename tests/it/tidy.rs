@@ -24,7 +24,7 @@ const EDGES: [(&str, &[&str]); 16] = [
 ];
 
 /// Libraries that only one module may name, so that they can be replaced.
-const OWNED: [(&str, &[&str]); 8] = [
+const OWNED: [(&str, &[&str]); 10] = [
     ("tonic", &["src/flight", "src/server.rs", "src/cli"]),
     ("arrow_flight", &["src/flight", "src/cli"]),
     ("hdf5_reader", &["src/format/hdf5/parser"]),
@@ -33,6 +33,8 @@ const OWNED: [(&str, &[&str]); 8] = [
     ("datafusion", &["src/select", "src/table"]),
     ("rusqlite", &["src/registry"]),
     ("reqwest", &["src/storage"]),
+    ("tokio_postgres", &["src/registry/lamindb/origin"]),
+    ("rustls", &["src/registry/lamindb/origin"]),
 ];
 
 /// Longest file of `src`, in lines.

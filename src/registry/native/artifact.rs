@@ -114,7 +114,8 @@ pub(crate) fn kind_name(kind: ArtifactKind) -> &'static str {
     }
 }
 
-fn kind_of(name: &str) -> Result<ArtifactKind> {
+/// The kind that is kept under a word.
+pub(crate) fn kind_of(name: &str) -> Result<ArtifactKind> {
     let kinds =
         [ArtifactKind::Hdf5, ArtifactKind::H5ad, ArtifactKind::Zarr, ArtifactKind::Parquet, ArtifactKind::Other];
     kinds

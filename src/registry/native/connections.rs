@@ -33,6 +33,12 @@ impl Connections {
         Self { path, idle: Arc::default(), permits: Arc::new(Semaphore::new(most)) }
     }
 
+    /// Connections that are open already, and no others: the file may lose its name.
+    pub(crate) fn of(path: Arc<PathBuf>, open: Vec<Connection>) -> Self {
+        let permits = Arc::new(Semaphore::new(open.len()));
+        Self { path, idle: Arc::new(Mutex::new(open)), permits }
+    }
+
     /// Runs `work` on a connection, after those that came before. Work once begun goes on to its end
     /// even when the caller goes away.
     pub(crate) async fn run<T, W>(&self, work: W) -> Result<T>

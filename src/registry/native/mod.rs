@@ -4,11 +4,11 @@
 //! It never reads an object and never holds a credential. Every call runs off the async runtime on one of a few connections: one
 //! that writes, some that read.
 
-mod artifact;
+pub(crate) mod artifact;
 mod collection;
-mod connections;
+pub(crate) mod connections;
 mod describe;
-mod failure;
+pub(crate) mod failure;
 mod find;
 mod index;
 mod known;
@@ -17,14 +17,14 @@ mod list;
 mod lookup;
 mod members;
 mod migration;
-mod near;
-mod query;
+pub(crate) mod near;
+pub(crate) mod query;
 mod register;
 mod remove;
-mod search;
+pub(crate) mod search;
 mod storage;
 mod trash;
-mod uid;
+pub(crate) mod uid;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
