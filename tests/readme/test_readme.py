@@ -121,7 +121,9 @@ def reader(tmp_path):
     bucket.mkdir(parents=True)
     shutil.copy(stack.NOTEBOOK / "pbmc68k.h5ad", bucket)
     with stack.Cloud.start(tmp_path / "buckets", tmp_path / "simcloud.log") as cloud:
-        environment = cloud.environment() | {"VENV": sys.prefix, "PYTHONUNBUFFERED": "1"}
+        # The package in python/ is found as if it were installed.
+        package = {"PYTHONPATH": str(stack.PROJECT / "python" / "src")}
+        environment = cloud.environment() | package | {"VENV": sys.prefix, "PYTHONUNBUFFERED": "1"}
         reader = Reader(clone, environment)
         yield reader
         reader.end()
