@@ -84,7 +84,11 @@ impl Engine {
                         stored = Some(bytes_of(&files));
                         folder(&location.url, files)?
                     }
-                    Err(refused) if cannot_list(&refused) => self.unlisted(&location.url, refused).await?,
+                    Err(refused) if cannot_list(&refused) => {
+                        // A store that offers no listing still tells what is wrong with the object.
+                        let told = if refused.kind() == Kind::Unimplemented { error } else { refused };
+                        self.unlisted(&location.url, told).await?
+                    }
                     Err(other) => return Err(other),
                 }
             }

@@ -17,8 +17,8 @@ impl Engine {
     /// A zarr store whose folder cannot be listed, known by the versions of the documents at its root.
     ///
     /// # Errors
-    /// Of the kind of `refused`, the error of the listing, when there are none; `Unavailable` when the store
-    /// fails.
+    /// Of the kind of `refused`, the error of the listing or of the object itself, when there are none;
+    /// `Unavailable` when the store fails.
     pub(super) async fn unlisted(&self, url: &str, refused: Error) -> Result<Artifact> {
         let found: Vec<ListedFile> =
             try_join_all(ZARR_ROOTS.map(|name| self.document(url, name))).await?.into_iter().flatten().collect();
@@ -27,7 +27,7 @@ impl Engine {
             return Err(Error::new(
                 refused.kind(),
                 format!(
-                    "{refused}; '{url}' is no object, cannot be listed, and has no zarr metadata at its root ({}): \
+                    "{refused}; '{url}' is no object that can be read, cannot be listed, and has no zarr metadata at its root ({}): \
                      the files of another folder cannot be known, register each by its own URL and make a collection",
                     ZARR_ROOTS.join(", ")
                 ),
