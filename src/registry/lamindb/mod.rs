@@ -1,6 +1,6 @@
 //! A LaminDB instance, served as it is and never written or locked.
 //!
-//! Its rows are mirrored ([`mirror`]) from wherever its database is ([`origin`]); a task looks for changes and
+//! Its rows are mirrored (`mirror`) from wherever its database is (`origin`); a task looks for changes and
 //! swaps the mirror. While the database is away, broken or being written, the last mirror answers.
 //!
 //! ```text
