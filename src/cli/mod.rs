@@ -15,6 +15,7 @@ mod inspect;
 mod label;
 mod labels;
 mod list;
+mod location;
 mod output;
 mod print;
 mod progress;

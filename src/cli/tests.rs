@@ -9,8 +9,8 @@ use arrow::record_batch::RecordBatch;
 use clap::{CommandFactory, Parser};
 use serde_json::json;
 
+use super::location::{absolute_url, storage_root};
 use super::output::{Form, Output};
-use super::register::{absolute_url, storage_root};
 use super::slice_options::rows_selector;
 use super::{Cli, Command, explain, inspect, table, tree};
 use crate::error::Kind;

@@ -5,7 +5,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 use url::Url;
 
-use super::register::{absolute_url, storage_root};
+use super::location::{absolute_url, storage_root};
 use super::target::Target;
 use crate::error::{Error, Kind, Result};
 

@@ -29,6 +29,7 @@ mod catalogue;
 mod describe;
 mod expand;
 mod explain;
+mod folder_version;
 mod hierarchy;
 mod instances;
 mod joined;

@@ -4,10 +4,10 @@
 use std::sync::{Arc, PoisonError};
 
 use super::Engine;
-use super::register::ZARR_ROOTS;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
 use crate::format::hdf5::{Hdf5File, Outside};
+use crate::format::zarr::ROOT_DOCUMENTS;
 use crate::format::zarr::ZarrStore;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::model::index_store::IndexStore;
@@ -112,7 +112,7 @@ impl Engine {
     /// The zarr store in a zip archive.
     pub(super) async fn zip_folder(&self, url: &str, etag: &str, size: u64) -> Result<Arc<dyn FolderReader>> {
         let identity = ObjectIdentity { url: url.to_owned(), etag: etag.to_owned(), version: None, size };
-        self.storages.zip_folder(identity, self.registry.as_ref(), &ZARR_ROOTS).await
+        self.storages.zip_folder(identity, self.registry.as_ref(), &ROOT_DOCUMENTS).await
     }
 
     /// The artifact's parquet files, each pinned to its registered ETag.

@@ -1,19 +1,18 @@
 //! Registration: what lies at a URL, how large it is, which version it is.
 
+use super::folder_version::digest;
 use super::open::Opened;
 use super::unlisted::cannot_list;
 use super::{Engine, Registration};
 use crate::error::{Error, Kind, Result};
 use crate::format::anndata::axes::Axis;
 use crate::format::anndata::view::View;
+use crate::format::zarr::ROOT_DOCUMENTS;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::model::request::Source;
 use crate::registry::native::{NewArtifact, Registered};
 use crate::storage::reader::ObjectIdentity;
 use crate::storage::{ListedFile, Location};
-
-/// Files that make a folder a zarr store.
-pub(super) const ZARR_ROOTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
 
 /// zarr stores of more objects are not pinned object by object: the listing would be too long to keep
 /// and load with the artifact. Their version is still the digest of the listing.
@@ -180,7 +179,7 @@ fn suffix(url: &str) -> String {
 pub(super) fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
     let size = bytes_of(&files);
     let etag = digest(&files);
-    let is_zarr = files.iter().any(|file| ZARR_ROOTS.contains(&file.path.as_str()));
+    let is_zarr = files.iter().any(|file| ROOT_DOCUMENTS.contains(&file.path.as_str()));
     let pinned = |file: ListedFile| PinnedFile { path: file.path, size: file.size, etag: file.etag };
     if is_zarr {
         let n_files = Some(files.len() as u64);
@@ -213,14 +212,4 @@ pub(super) fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
 
 fn bytes_of(files: &[ListedFile]) -> u64 {
     files.iter().fold(0, |total, file| total.saturating_add(file.size))
-}
-
-/// One text for the versions of all files: the SHA-256 of their paths, sizes and ETags.
-pub(super) fn digest(files: &[ListedFile]) -> String {
-    use sha2::{Digest, Sha256};
-    let mut hasher = Sha256::new();
-    for file in files {
-        hasher.update(format!("{}\n{}\n{}\n", file.path, file.size, file.etag));
-    }
-    hasher.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }

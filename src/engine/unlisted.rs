@@ -3,8 +3,9 @@
 use futures::future::try_join_all;
 
 use super::Engine;
-use super::register::{ZARR_ROOTS, digest};
+use super::folder_version::digest;
 use crate::error::{Error, Kind, Result};
+use crate::format::zarr::ROOT_DOCUMENTS;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::storage::{ListedFile, join_url};
 
@@ -21,7 +22,7 @@ impl Engine {
     /// `Unavailable` when the store fails.
     pub(super) async fn unlisted(&self, url: &str, refused: Error) -> Result<Artifact> {
         let found: Vec<ListedFile> =
-            try_join_all(ZARR_ROOTS.map(|name| self.document(url, name))).await?.into_iter().flatten().collect();
+            try_join_all(ROOT_DOCUMENTS.map(|name| self.document(url, name))).await?.into_iter().flatten().collect();
         let files = roots(found);
         if files.is_empty() {
             return Err(Error::new(
@@ -29,7 +30,7 @@ impl Engine {
                 format!(
                     "{refused}; '{url}' is no object that can be read, cannot be listed, and has no zarr metadata at its root ({}): \
                      the files of another folder cannot be known, register each by its own URL and make a collection",
-                    ZARR_ROOTS.join(", ")
+                    ROOT_DOCUMENTS.join(", ")
                 ),
             ));
         }

@@ -55,6 +55,9 @@ pub use shard_index::MAX_KEPT_INDEX_BYTES;
 pub use step::MAX_LZMA_BYTES;
 pub use walk::MAX_BARE_FOLDERS;
 
+/// Documents of which at least one lies at the root of every store.
+pub const ROOT_DOCUMENTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
+
 /// An opened zarr store.
 #[derive(Debug)]
 pub struct ZarrStore {
