@@ -3,6 +3,7 @@
 import random
 
 import numpy
+import pyarrow
 import pytest
 
 import decode
@@ -133,3 +134,14 @@ def random_slice(chance, length):
 def spell(taken):
     """A slice in NumPy's spelling."""
     return ":".join("" if bound is None else str(bound) for bound in (taken.start, taken.stop, taken.step))
+
+
+@pytest.mark.parametrize("name", ["columns.h5ad", "columns.zarr"])
+def test_a_frame_of_obsm_is_chosen_by_obs(client, animals, name):
+    """By the columns and names of obs, not by columns of its own."""
+    frame = zoo.anndata_columns().obsm["frame"]
+    request = {"key": f"zoo/{name}", "node": "obsm/frame"}
+    same_frame(client.get(request | {"obs": {"where": "small >= 25"}}), frame[25:])
+    same_frame(client.get(request | {"obs": {"names": ["c7", "c2", "c7"]}}), frame.loc[["c7", "c2", "c7"]])
+    with pytest.raises(pyarrow.ArrowKeyError, match='column "a" not found'):
+        client.get(request | {"obs": {"where": "a >= 25"}})

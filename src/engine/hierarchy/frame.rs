@@ -47,8 +47,13 @@ impl Resolver<'_> {
         Ok(resolved)
     }
 
-    /// The rows that the axis selectors leave; a frame that is no axis takes positional ones.
+    /// The rows that the selectors leave. A frame that follows an axis, one in obsm for example, is selected by
+    /// the table of that axis, any other by its own columns.
     pub(super) async fn rows_of_frame(&self, frame: &Frame) -> Result<AxisSelection> {
+        if !self.axes().is_empty() {
+            let rows = self.selection(&[frame.rows]).await?.pop();
+            return Ok(rows.unwrap_or_else(|| AxisSelection::all(frame.rows)));
+        }
         let selectors = self.selectors(1)?;
         let table = FrameTable::new(self.context.clone(), self.hierarchy.clone(), frame.clone());
         match selectors.first() {
