@@ -61,6 +61,9 @@ pub type BatchStream = BoxStream<'static, Result<arrow::record_batch::RecordBatc
 /// Artifacts that stay open, with their trees.
 const OPEN_ARTIFACTS: NonZeroUsize = NonZeroUsize::new(64).unwrap();
 
+/// Files of which it is remembered that they were looked at.
+const LOOKED_AT: NonZeroUsize = NonZeroUsize::new(10_000).unwrap();
+
 /// Collections of AnnData whose members stay open, with what was learnt of them together.
 const OPEN_COLLECTIONS: NonZeroUsize = NonZeroUsize::new(4).unwrap();
 
@@ -72,6 +75,8 @@ pub struct Engine {
     context: ReadContext,
     merge_gap: MergeGap,
     opened: Mutex<LruCache<String, Opened>>,
+    /// URLs of files that were looked at.
+    looked: Mutex<LruCache<String, ()>>,
     joined: Mutex<LruCache<String, Arc<joined::Members>>>,
     /// LaminDB instances as configured, in the order of those of the registry.
     instances: Vec<LaminDb>,
@@ -137,6 +142,7 @@ impl Engine {
             context,
             merge_gap: limits.merge_gap,
             opened: Mutex::new(LruCache::new(OPEN_ARTIFACTS)),
+            looked: Mutex::new(LruCache::new(LOOKED_AT)),
             joined: Mutex::new(LruCache::new(OPEN_COLLECTIONS)),
             instances: options.instances,
             contents: Arc::default(),

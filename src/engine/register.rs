@@ -1,5 +1,7 @@
 //! Registration: what lies at a URL, how large it is, which version it is.
 
+use std::sync::PoisonError;
+
 use super::folder_version::digest;
 use super::open::Opened;
 use super::unlisted::cannot_list;
@@ -7,6 +9,7 @@ use super::{Engine, Registration};
 use crate::error::{Error, Kind, Result};
 use crate::format::anndata::axes::Axis;
 use crate::format::anndata::view::View;
+use crate::format::hdf5::HEAD_BYTES;
 use crate::format::zarr::ROOT_DOCUMENTS;
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::model::request::Source;
@@ -70,7 +73,7 @@ impl Engine {
         self.learn_storage_of(url).await?;
         let location = self.storages.resolve(url)?;
         let mut stored = None;
-        let mut found = match self.storages.head(&location.url).await {
+        let mut found = match self.object_at(&location.url).await {
             Ok(identity) => {
                 stored = Some(identity.size);
                 self.file(identity).await?
@@ -99,6 +102,17 @@ impl Engine {
         found.url = location.url;
         found.is_latest = true;
         Ok((found, stored))
+    }
+
+    /// Which version of the object at `url` is there. A file that nobody asked for before is opened next: what
+    /// that reads first comes in the same request.
+    async fn object_at(&self, url: &str) -> Result<ObjectIdentity> {
+        let opens_at_start = matches!(ArtifactKind::of_file(url), ArtifactKind::Hdf5 | ArtifactKind::H5ad);
+        let is_new = || self.looked.lock().unwrap_or_else(PoisonError::into_inner).put(url.to_owned(), ()).is_none();
+        if opens_at_start && is_new() {
+            return self.storages.first_look(url, HEAD_BYTES).await;
+        }
+        self.storages.head(url).await
     }
 
     /// A single object as an artifact. A zip archive is a zarr store when it is called so or holds one.

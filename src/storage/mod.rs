@@ -20,6 +20,7 @@ mod connect;
 mod disk_cache;
 mod exact;
 mod failure;
+mod first_look;
 mod folder;
 mod gcs;
 mod kind;

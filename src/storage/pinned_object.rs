@@ -65,6 +65,19 @@ impl RangeReader for PinnedObject {
 }
 
 impl PinnedObject {
+    /// Keeps the blocks that lie whole in `start`, the first bytes of the object, for [`RangeReader::read_cached`].
+    pub(crate) fn keep_start(&self, start: &Bytes) {
+        let whole = 0..start.len() as u64;
+        for block in self.blocks(&whole) {
+            let Some(piece) = part(start, &whole, &self.block_range(block)) else { continue };
+            // Somebody else may have fetched it meanwhile, or be about to.
+            if let Claim::Mine(load) = self.cache.claim((Arc::clone(&self.identity), block), Worth::Kept) {
+                // A slice of a longer answer would keep all of it in memory.
+                load.finish(&Bytes::copy_from_slice(&piece));
+            }
+        }
+    }
+
     /// The bytes of a range that is not empty, from the store.
     async fn get(&self, range: Range<u64>) -> Result<Bytes> {
         let answer = pin::get_range(self.store.as_ref(), &self.path, &self.identity, range).await?;

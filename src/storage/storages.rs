@@ -297,15 +297,8 @@ impl Storages {
     /// # Errors
     /// As [`Self::resolve`].
     pub async fn open(&self, identity: ObjectIdentity) -> Result<Arc<dyn RangeReader>> {
-        let Location { store, path, kind, .. } = self.resolve(&identity.url)?;
-        Ok(Arc::new(PinnedObject {
-            identity: Arc::new(identity),
-            store,
-            path,
-            cache: Arc::clone(&self.cache),
-            disk: self.disk_for(kind),
-            options: Arc::clone(&self.options),
-        }))
+        let location = self.resolve(&identity.url)?;
+        Ok(Arc::new(self.object(location, identity)))
     }
 
     /// A reader of the objects below `url`. Asks the store nothing yet.
@@ -342,14 +335,24 @@ impl Storages {
     fn pinned(&self, url: &str, files: &[ListedFile]) -> Result<HashMap<String, PinnedObject>> {
         let mut objects = HashMap::with_capacity(files.len());
         for file in files {
-            let Location { store, path, url, kind, .. } = self.resolve(&join_url(url, &file.path)?)?;
-            let identity = ObjectIdentity { url, etag: file.etag.clone(), version: None, size: file.size };
-            let (cache, options) = (Arc::clone(&self.cache), Arc::clone(&self.options));
-            let disk = self.disk_for(kind);
-            let object = PinnedObject { identity: Arc::new(identity), store, path, cache, disk, options };
-            objects.insert(file.path.clone(), object);
+            let location = self.resolve(&join_url(url, &file.path)?)?;
+            let (url, etag) = (location.url.clone(), file.etag.clone());
+            let identity = ObjectIdentity { url, etag, version: None, size: file.size };
+            objects.insert(file.path.clone(), self.object(location, identity));
         }
         Ok(objects)
+    }
+
+    /// The object at `location` in the version `identity`.
+    pub(super) fn object(&self, location: Location, identity: ObjectIdentity) -> PinnedObject {
+        PinnedObject {
+            identity: Arc::new(identity),
+            store: location.store,
+            path: location.path,
+            cache: Arc::clone(&self.cache),
+            disk: self.disk_for(location.kind),
+            options: Arc::clone(&self.options),
+        }
     }
 
     /// A reader of the entries of one version of a zip archive: of the folder in it that holds one of

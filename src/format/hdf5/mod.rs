@@ -56,6 +56,7 @@ use fetch::Fetches;
 pub use library::{Library, LibraryOptions};
 use outside::Elsewhere;
 pub use outside::Outside;
+pub(crate) use parser::HEAD_BYTES;
 use parser::{Addressing, Indexed};
 use record::{TREE_RECORD, TreeRecord};
 use tables::Tables;

@@ -8,8 +8,9 @@ use super::view::View;
 use crate::error::Result;
 use crate::format::hdf5::collection::{COLLECTION_HEAD, Collection, HeapReference, collection_size};
 
-/// Bytes of a collection as libhdf5 makes them.
-const USUAL_BYTES: u64 = 4096;
+/// Bytes to which libhdf5 lets a collection grow while texts are written one after the other. Attributes that are
+/// written later lie in the last of these.
+const USUAL_BYTES: u64 = 64 * 1024;
 
 /// Says that the collections of the references of `size` bytes in `data` will be read.
 pub(super) fn prefetch_texts(view: &View, data: &[u8], size: usize) {

@@ -33,7 +33,7 @@ pub(super) struct View {
 }
 
 /// Bytes asked for at once when the superblock is looked for.
-const HEAD_BYTES: u64 = 256 * 1024;
+pub(crate) const HEAD_BYTES: u64 = 256 * 1024;
 /// Bits of the superblock's consistency flags that mean "open for writing".
 const WRITING: u32 = 0x05;
 
