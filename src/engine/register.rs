@@ -104,12 +104,13 @@ impl Engine {
         Ok((found, stored))
     }
 
-    /// Which version of the object at `url` is there. A file that nobody asked for before is opened next: what
-    /// that reads first comes in the same request.
+    /// Which version of the object at `url` is there. A file that is new here is opened next: what that reads first
+    /// comes in the same request.
     async fn object_at(&self, url: &str) -> Result<ObjectIdentity> {
         let opens_at_start = matches!(ArtifactKind::of_file(url), ArtifactKind::Hdf5 | ArtifactKind::H5ad);
         let is_new = || self.looked.lock().unwrap_or_else(PoisonError::into_inner).put(url.to_owned(), ()).is_none();
-        if opens_at_start && is_new() {
+        let known = Source::Url(url.to_owned());
+        if opens_at_start && is_new() && self.registry.artifact(&known).await.is_err() {
             return self.storages.first_look(url, HEAD_BYTES).await;
         }
         self.storages.head(url).await

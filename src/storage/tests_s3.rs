@@ -337,3 +337,60 @@ async fn ends_of_objects_are_one_request_and_tell_the_size() {
         assert_eq!(folder.read_edge("nothing", Edge::End, 1).await.unwrap(), None);
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_look_is_one_request_and_what_came_is_not_read_again() {
+    let Cloud { folder, server, storages } = cloud(StorageOptions::default()).await;
+    let asked = storages.head("s3://bucket/object").await.unwrap();
+    server.reset();
+    assert_eq!(storages.first_look("s3://bucket/object", 200_000).await.unwrap(), asked);
+    let reader = storages.open(asked).await.unwrap();
+    // Three whole blocks came, of a fourth a part.
+    assert_eq!(reader.read_cached(5..196_608).await.unwrap(), bytes(196_608)[5..]);
+    let log = server.log();
+    assert!(log.len() == 1 && log[0].method == "GET" && log[0].range == Some([0, 200_000]), "{log:?}");
+    assert_eq!(reader.read_cached(196_600..196_610).await.unwrap(), bytes(196_610)[196_600..]);
+    assert_eq!(server.log().len(), 2);
+
+    // Of an object that is replaced, the version that was looked at is meant.
+    std::fs::write(folder.path().join("bucket/object"), vec![1; SIZE]).unwrap();
+    let now = storages.first_look("s3://bucket/object", 200_000).await.unwrap();
+    assert_ne!(&now, reader.identity());
+    assert_eq!(reader.read_cached(5..15).await.unwrap(), bytes(15)[5..]);
+    assert_eq!(storages.open(now).await.unwrap().read_cached(5..15).await.unwrap(), [1; 10][..]);
+    assert_eq!(reader.read_cached(290_000..290_001).await.unwrap_err().kind(), Kind::FailedPrecondition);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_look_finds_what_asking_finds() {
+    let cloud = cloud(impatient()).await;
+    std::fs::write(cloud.folder.path().join("bucket/empty"), "").unwrap();
+    for (name, size) in [("sub/a b=1", 2), ("empty", 0)] {
+        let url = format!("s3://bucket/{name}");
+        let found = cloud.storages.first_look(&url, 1000).await.unwrap();
+        assert_eq!(found, cloud.storages.head(&url).await.unwrap());
+        assert_eq!(found.size, size);
+    }
+    for (url, kind) in [
+        ("s3://bucket/missing", Kind::NotFound),
+        ("s3://bucket", Kind::NotFound),
+        ("s3://bucket/sub", Kind::NotFound),
+        ("s3://other/object", Kind::PermissionDenied),
+    ] {
+        let [asked, looked] =
+            [cloud.storages.head(url).await.unwrap_err(), cloud.storages.first_look(url, 1000).await.unwrap_err()];
+        assert_eq!((looked.kind(), looked.message()), (kind, asked.message()));
+    }
+    cloud.fault(&[], 1, None, FaultKind::Status(503));
+    let error = cloud.storages.first_look("s3://bucket/object", 1000).await.unwrap_err();
+    assert!(error.kind() == Kind::Unavailable && error.message().contains("s3://bucket/object"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_look_only_asks_where_the_cache_has_no_room() {
+    let Cloud { folder: _folder, server, storages } =
+        cloud(StorageOptions { cache_bytes: 3999, ..StorageOptions::default() }).await;
+    storages.first_look("s3://bucket/object", 1000).await.unwrap();
+    let log = server.log();
+    assert!(log.len() == 1 && log[0].method == "HEAD", "{log:?}");
+}

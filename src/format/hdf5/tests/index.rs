@@ -71,17 +71,17 @@ fn cold(name: &str, most_rounds: u32, most_requests: u64, most_bytes: u64) {
 
 #[test]
 fn a_cold_index_of_a_matrix_takes_few_rounds() {
-    cold("cold_csr", 11, 140, 8_000_000);
+    cold("cold_csr", 7, 140, 8_000_000);
 }
 
 #[test]
 fn a_cold_index_of_a_matrix_in_the_latest_format_takes_few_rounds() {
-    cold("cold_csr_latest", 11, 140, 8_000_000);
+    cold("cold_csr_latest", 8, 140, 8_000_000);
 }
 
 #[test]
 fn a_cold_index_of_a_matrix_in_pages_takes_few_rounds() {
-    cold("cold_csr_paged", 11, 140, 8_000_000);
+    cold("cold_csr_paged", 5, 140, 8_000_000);
 }
 
 fn many_objects(name: &str, most_rounds: u32, most_bytes: u64) {
