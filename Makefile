@@ -8,7 +8,8 @@ VENV ?= $(CURDIR)/.venv
 PYTHON := $(abspath $(VENV))/bin/python
 CARGO ?= cargo
 
-.PHONY: demo test build test-rust test-clients test-libhdf5 bench-registry clean-venv
+.PHONY: demo test build test-rust test-clients test-libhdf5 bench-registry bench-flight bench-memory bench-micro
+.PHONY: clean-venv
 .DEFAULT_GOAL := demo
 
 demo:
@@ -43,6 +44,34 @@ bench-registry:
 	tools/prepare.sh $(VENV) examples/requirements.txt
 	$(CARGO) build --locked --bins
 	$(PYTHON) benches/registry.py
+
+# The optimised programs for the benchmarks below.
+BENCH := SLICEFLIGHT_BIN=$(CARGO_TARGET_DIR)/release/sliceflight $(PYTHON)
+
+# Throughput beside C++ and a bare socket, and small hot slices; both write benches/results/ and
+# docs/benchmarks-flight.md. BENCH_FLAGS, for instance `--rounds 1`, go to each.
+bench-flight:
+	tools/prepare.sh $(VENV) benches/flight/requirements.txt
+	$(CARGO) build --locked --release --bin sliceflight
+	$(CARGO) build --locked --release --manifest-path benches/flight/Cargo.toml
+	$(BENCH) benches/flight/throughput.py $(BENCH_FLAGS)
+	$(BENCH) benches/flight/hot.py $(BENCH_FLAGS)
+	$(PYTHON) benches/flight/report.py
+
+# Peak memory of the server against the size of the slice.
+bench-memory:
+	tools/prepare.sh $(VENV) benches/flight/requirements.txt
+	$(CARGO) build --locked --release --bin sliceflight
+	$(BENCH) benches/memory.py $(BENCH_FLAGS)
+	$(PYTHON) benches/flight/report.py
+
+# Decoding, planning, assembling and filtering by themselves, with Criterion.
+bench-micro:
+	tools/prepare.sh $(VENV) benches/flight/requirements.txt
+	$(PYTHON) benches/micro/data.py $(CARGO_TARGET_DIR)/micro-data
+	MICRO_DATA=$(CARGO_TARGET_DIR)/micro-data $(CARGO) bench --locked --manifest-path benches/micro/Cargo.toml
+	$(PYTHON) benches/micro/collect.py
+	$(PYTHON) benches/flight/report.py
 
 clean-venv:
 	rm -rf $(VENV)

@@ -46,7 +46,7 @@ pub struct SliceRequest {
 }
 
 /// Which artifact or collection a request names.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Source {
     /// An artifact by key (a collection of that key when no artifact has it); the latest version
     /// unless one is named.
@@ -67,7 +67,7 @@ pub enum Source {
 }
 
 /// A table of what is registered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum RegistryTable {
     /// Artifacts: all versions that are not in the trash.
     Artifacts,

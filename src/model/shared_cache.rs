@@ -177,6 +177,16 @@ impl<K: Hash + Eq + Clone, V: Sized64> SharedCache<K, V> {
         Claim::Mine(Load { cache: Arc::clone(self), key, sender })
     }
 
+    /// The values of `keys` when all of them are there, in the same order; otherwise nothing is counted or used.
+    pub fn all_kept(&self, keys: &[K]) -> Option<Vec<V>> {
+        let mut state = self.lock();
+        if !keys.iter().all(|key| state.kept.contains(key)) {
+            return None;
+        }
+        self.hits.fetch_add(keys.len() as u64, Ordering::Relaxed);
+        keys.iter().map(|key| state.kept.get(key).cloned()).collect()
+    }
+
     fn finished(&self, key: &K, value: &V) {
         let mut state = self.lock();
         let keep = state.loading.remove(key).is_some_and(|loading| loading.keep);
@@ -261,6 +271,21 @@ mod tests {
         assert!(make(&cache, 1, Worth::Kept));
         let counts = cache.counts();
         assert_eq!((counts.hits, counts.misses, counts.shared), (4, 5, 0));
+    }
+
+    #[test]
+    fn several_are_used_together_or_not_at_all() {
+        let cache = cache(3);
+        assert!((0..3).all(|key| make(&cache, key, Worth::Kept)));
+        assert!(cache.all_kept(&[0, 9, 1]).is_none());
+        assert_eq!(cache.counts().hits, 0);
+        let found = cache.all_kept(&[1, 0]).unwrap();
+        assert_eq!(found.iter().map(|value| value[0]).collect::<Vec<_>>(), [1, 0]);
+        assert_eq!((cache.counts().hits, cache.counts().misses), (2, 3));
+        // The one that was not used goes.
+        assert!(make(&cache, 3, Worth::Kept));
+        assert!(cache.all_kept(&[0, 1, 3]).is_some());
+        assert!(cache.all_kept(&[2]).is_none());
     }
 
     #[test]

@@ -7,7 +7,7 @@ use tokio::task::JoinSet;
 
 use super::chunk_cache::{fits, name_of};
 use super::context::ReadContext;
-use super::drive::drive;
+use super::drive::{drive, filled_at_once};
 use super::job::{Job, Output};
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
@@ -170,13 +170,21 @@ async fn read_ordered(
     let texts = hierarchy.decodes_texts(path);
     let output = Mutex::new(Output::new(&node, &shape, texts, order)?);
     let name = name_of(hierarchy, path).filter(|_| fits(&context.chunks, node.chunk_bytes()));
-    let job = Arc::new(Job { path: path.to_owned(), name, node, decoder, plan, shape, output, caching });
+    let job = Job { path: path.to_owned(), name, node, decoder, plan, shape, output, caching };
+    if filled_at_once(context, &job)? {
+        return filled(job);
+    }
+    let job = Arc::new(job);
     // By a task of its own: others may wait for these chunks, also while nobody polls this read.
     let mut reading = JoinSet::new();
     reading.spawn(drive(context.clone(), hierarchy.clone(), Arc::clone(&job)));
     let driven = reading.join_next().await.ok_or_else(|| Error::internal("a read was lost"))?;
     driven.map_err(|error| Error::internal("a read was stopped").with_source(error))??;
-    let job = Arc::try_unwrap(job).map_err(|_| Error::internal("a decode outlived its read"))?;
+    filled(Arc::try_unwrap(job).map_err(|_| Error::internal("a decode outlived its read"))?)
+}
+
+/// What a job that is done has gathered.
+fn filled(job: Job) -> Result<ArrayValues> {
     let values = job.output.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?;
     Ok(ArrayValues { shape: job.shape, data_type: job.node.data_type, values })
 }

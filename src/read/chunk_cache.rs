@@ -36,6 +36,16 @@ pub enum Decoded {
     Column(ArrayRef),
 }
 
+impl Decoded {
+    /// The elements, of a chunk.
+    pub(super) fn chunk(&self) -> Option<&Arc<Elements>> {
+        match self {
+            Self::Chunk(elements) => Some(elements),
+            Self::Column(_) => None,
+        }
+    }
+}
+
 impl Sized64 for Decoded {
     fn bytes(&self) -> u64 {
         match self {

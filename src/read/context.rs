@@ -133,7 +133,12 @@ impl ReadContext {
         bytes: u64,
         work: impl FnOnce() -> Result<T> + Send + 'static,
     ) -> Result<T> {
-        if bytes < POOLED_BYTES { work() } else { self.decode(work).await }
+        if self.is_short(bytes) { work() } else { self.decode(work).await }
+    }
+
+    /// Whether work on about `bytes` bytes is done at once.
+    pub fn is_short(&self, bytes: u64) -> bool {
+        bytes < POOLED_BYTES
     }
 
     /// Waits for room for `bytes` that are fetched and not yet decoded; a request larger than all the

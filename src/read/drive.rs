@@ -19,6 +19,7 @@ use crate::format::Hierarchy;
 use crate::model::chunk::{ChunkLocation, Elements};
 use crate::model::shared_cache::{Claim, Load, Wait, Worth};
 use crate::plan::requests::{Request, request_bytes, requests};
+use crate::plan::tasks::ChunkTask;
 
 /// Longest request of cacheable chunks that goes through the block cache: its neighbours in the block are
 /// likely to be asked for as well, and what it decodes to is kept by itself.
@@ -34,6 +35,33 @@ struct Claims {
     fetched: Vec<usize>,
     loads: Loads,
     waits: Vec<(usize, Wait<Decoded>, OwnedSemaphorePermit)>,
+}
+
+/// Chunks that are placed at once, at most; with more, planning took a while already.
+const PLACED_AT_ONCE: usize = 64;
+
+/// Fills the output of `job` here and now, where that needs no wait and little work: all of its chunks are kept, and
+/// little of them is asked for. Says whether it did. A small slice that is asked for often would otherwise spend more
+/// on waking threads than on its bytes.
+///
+/// # Errors
+/// `Internal` when a chunk does not fit its plan.
+pub(super) fn filled_at_once(context: &ReadContext, job: &Job) -> Result<bool> {
+    let Some(name) = &job.name else { return Ok(false) };
+    let is_kept = |(task, location): (&ChunkTask, _)| task.rows.is_none() && needs_fetch(Some(location));
+    let tasks = &job.plan.tasks;
+    if tasks.len() > PLACED_AT_ONCE
+        || !context.is_short(job.output_bytes())
+        || !tasks.iter().zip(&job.plan.locations).all(is_kept)
+    {
+        return Ok(false);
+    }
+    let keys: Vec<_> = tasks.iter().map(|task| chunk_key(name, &task.position)).collect();
+    let Some(kept) = context.chunks.all_kept(&keys) else { return Ok(false) };
+    let chunks: Option<Vec<_>> = kept.iter().map(Decoded::chunk).collect();
+    let Some(chunks) = chunks else { return Ok(false) };
+    chunks.iter().enumerate().try_for_each(|(task, elements)| job.place(task, elements))?;
+    Ok(true)
 }
 
 /// Fills the output of `job`.
@@ -55,9 +83,10 @@ pub(super) async fn drive(context: ReadContext, hierarchy: Hierarchy, job: Arc<J
     while !wanted.is_empty() {
         let Claims { kept, fetched, loads, waits } = claim(&context, &job, &wanted);
         if !kept.is_empty() {
-            let placing = Arc::clone(&job);
+            let (placing, kept_chunks) = (Arc::clone(&job), kept.len());
             let place = move || kept.iter().try_for_each(|(task, elements)| placing.place(*task, elements));
-            context.decode(place).await?;
+            let bytes = if kept_chunks > PLACED_AT_ONCE { u64::MAX } else { job.output_bytes() };
+            context.compute(bytes, place).await?;
         }
         if fetched.len() == job.plan.tasks.len() - job.plan.local.len() {
             fetch_all(&context, &hierarchy, &job, &job.plan.requests, loads).await?;

@@ -35,6 +35,12 @@ pub(super) struct Job {
 }
 
 impl Job {
+    /// Bytes of the elements that are asked for, where they have a fixed size; else about that.
+    pub(super) fn output_bytes(&self) -> u64 {
+        let elements = self.shape.iter().fold(1_u64, |total, length| total.saturating_mul(*length));
+        elements.saturating_mul(self.node.data_type.item_size() as u64)
+    }
+
     /// Chunks that one decoder takes of the `members` of a request, so that each of `decoders` has some,
     /// and enough of them.
     pub(super) fn share(&self, members: usize, decoders: usize) -> usize {

@@ -64,7 +64,11 @@ impl Connections {
     }
 }
 
-fn open(path: &Path) -> Result<Connection> {
+/// A new connection.
+///
+/// # Errors
+/// `Unavailable` naming the file when it cannot be opened.
+pub(super) fn open(path: &Path) -> Result<Connection> {
     let named = |error: rusqlite::Error| failure::of(error).context(format!("registry {}", path.display()));
     let connection = Connection::open(path).map_err(named)?;
     connection.busy_timeout(BUSY_TIMEOUT).map_err(named)?;

@@ -25,12 +25,20 @@ impl NativeRegistry {
     /// `NotFound` naming near matches, `InvalidArgument` listing candidates when a prefix is ambiguous
     /// or when `source` names a collection.
     pub async fn artifact(&self, source: &Source) -> Result<Artifact> {
-        let source = source.clone();
-        self.read(move |transaction| {
-            let found = artifact(transaction, &source)?;
+        let (kept, version) = self.remembered.get(source);
+        if let Some(artifact) = kept {
+            return Ok(Artifact::clone(&artifact));
+        }
+        let asked = source.clone();
+        let read = self.read(move |transaction| {
+            let found = artifact(transaction, &asked)?;
             artifact::complete(transaction, found)
-        })
-        .await
+        });
+        let found = read.await?;
+        if let Some(version) = version {
+            self.remembered.put(source.clone(), &found, version);
+        }
+        Ok(found)
     }
 
     /// The collection of a key or of a uid (full or a unique prefix), with its artifacts in order.

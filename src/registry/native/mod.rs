@@ -20,6 +20,7 @@ mod migration;
 pub(crate) mod near;
 pub(crate) mod query;
 mod register;
+mod remembered;
 mod remove;
 pub(crate) mod search;
 mod storage;
@@ -33,6 +34,7 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 
 use crate::error::{Error, Result};
 use connections::Connections;
+use remembered::Remembered;
 
 pub use collection::NewCollection;
 pub use known::ObjectVersion;
@@ -70,6 +72,7 @@ pub struct NativeRegistry {
     options: RegistryOptions,
     writer: Connections,
     readers: Connections,
+    remembered: Remembered,
 }
 
 impl NativeRegistry {
@@ -94,15 +97,15 @@ impl NativeRegistry {
             let (file, folder) = (path.display(), folder.display());
             return Err(Error::not_found(format!("registry {file}: the folder {folder} does not exist")));
         }
-        let registry = Self {
-            writer: Connections::new(Arc::clone(&path), 1),
-            readers: Connections::new(Arc::clone(&path), options.readers.max(1)),
-            path,
-            options,
-        };
-        let path = Arc::clone(&registry.path);
-        registry.writer.run(move |connection| migration::bring_up_to_date(connection, &path)).await?;
-        Ok(registry)
+        let writer = Connections::new(Arc::clone(&path), 1);
+        let readers = Connections::new(Arc::clone(&path), options.readers.max(1));
+        let file = Arc::clone(&path);
+        let opened = writer.run(move |connection| {
+            migration::bring_up_to_date(connection, &file)?;
+            Remembered::new(connections::open(&file)?)
+        });
+        let remembered = opened.await?;
+        Ok(Self { path, options, writer, readers, remembered })
     }
 
     /// The file of the registry.

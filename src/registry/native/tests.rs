@@ -19,6 +19,7 @@ use crate::model::request::Source;
 mod change;
 mod plans;
 mod queries;
+mod remembered;
 
 async fn empty() -> (TempDir, NativeRegistry) {
     let folder = TempDir::new().unwrap();
