@@ -37,7 +37,7 @@ test-libhdf5: build
 	tools/prepare.sh $(VENV) tests/requirements.txt
 	tools/prepare.sh $(VENV) tests/requirements-libhdf5.txt
 	PATH="$(dir $(PYTHON)):$$PATH" $(CARGO) test --locked --features libhdf5 --test library
-	cd tests && REQUIRE_LIBHDF5=1 $(PYTHON) -m pytest $(PYTEST_FLAGS) clients/test_virtual.py
+	cd tests && REQUIRE_LIBHDF5=1 $(PYTHON) -m pytest $(PYTEST_FLAGS) clients/test_virtual.py clients/test_refused.py
 
 # Times of queries over a registry of 100,000 artifacts; asserts nothing.
 bench-registry:

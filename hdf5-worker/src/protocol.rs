@@ -44,6 +44,14 @@ pub enum Command {
         start: Vec<u64>,
         /// Length along each dimension.
         count: Vec<u64>,
+        /// Whether elements come as the type that [`Message::Offered`] says, not as the dataset's own.
+        converted: bool,
+    },
+    /// Shape of a dataset, and the type in which its elements can be given exactly. Answer:
+    /// [`Message::Offered`]; [`Failure::Unsupported`] where there is none, or it needs a filter that is not here.
+    Offer {
+        /// Path of the dataset.
+        path: String,
     },
     /// Where the stored chunks of a dataset lie. Answer: [`Message::Chunks`].
     Chunks {
@@ -76,7 +84,12 @@ pub enum Message {
         /// Its shape as libhdf5 sees it now; none for a null dataspace.
         shape: Option<Vec<u64>>,
     },
-    /// The payload is the elements in C order, of the dataset's own type.
+    /// A dataset that can be read. The payload is the type of its converted elements, as of [`Message::Described`].
+    Offered {
+        /// Its shape as libhdf5 sees it now; none for a null dataspace.
+        shape: Option<Vec<u64>>,
+    },
+    /// The payload is the elements in C order, of the type that was asked for.
     Elements,
     /// The payload is, per text, a `u32` length and the bytes.
     Texts,
@@ -173,7 +186,7 @@ mod tests {
     #[test]
     fn frames_come_back_as_they_were() {
         let mut wire = Vec::new();
-        let read = Command::Read { path: "a/b".into(), start: vec![1, 2], count: vec![3, 4] };
+        let read = Command::Read { path: "a/b".into(), start: vec![1, 2], count: vec![3, 4], converted: false };
         send(&mut wire, &read, b"").unwrap();
         send(&mut wire, &Supply::Bytes, b"payload").unwrap();
         let mut rest = wire.as_slice();

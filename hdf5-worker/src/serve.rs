@@ -76,10 +76,16 @@ impl Worker {
                 let dataset = self.dataset(&path)?;
                 Ok((Message::Described { shape: dataset.shape()? }, dataset.encoded_type()?))
             }
-            Command::Read { path, start, count } => Ok(match self.dataset(&path)?.read(&start, &count)? {
-                Found::Elements(elements) => (Message::Elements, elements),
-                Found::Texts(texts) => (Message::Texts, texts),
-            }),
+            Command::Offer { path } => {
+                let dataset = self.dataset(&path)?;
+                Ok((Message::Offered { shape: dataset.shape()? }, dataset.offered_type()?))
+            }
+            Command::Read { path, start, count, converted } => {
+                Ok(match self.dataset(&path)?.read(&start, &count, converted)? {
+                    Found::Elements(elements) => (Message::Elements, elements),
+                    Found::Texts(texts) => (Message::Texts, texts),
+                })
+            }
             Command::Chunks { path } => {
                 let (rank, rows) = self.dataset(&path)?.chunks()?;
                 Ok((Message::Chunks { rank: u32::try_from(rank).unwrap_or(u32::MAX) }, rows))

@@ -7,6 +7,7 @@ mod find;
 pub mod lamindb;
 pub mod native;
 mod pages;
+mod parts;
 
 use std::path::Path;
 

@@ -2,6 +2,8 @@
 
 use futures::stream::{self, BoxStream, StreamExt};
 
+use serde::Serialize;
+
 use super::Registry;
 use super::lamindb::Instance;
 use crate::error::{Error, Result};
@@ -22,23 +24,7 @@ impl Registry {
     /// # Errors
     /// `InvalidArgument` for a page token of another query, `Unavailable` when a registry cannot be read.
     pub async fn page(&self, criteria: &Criteria) -> Result<Page<Entry>> {
-        let query = criteria.unpaged();
-        let mut place = self.place(criteria.page_token.as_deref(), &query)?;
-        let limit = page::page_size(criteria.limit);
-        let mut entries = Vec::new();
-        loop {
-            let left = limit.saturating_sub(entries.len() as u64);
-            let part = self.part(&place.registry, &query, place.after, left).await?;
-            entries.extend(part.entries);
-            let Some(next) = self.following(&place.registry, part.next) else {
-                return Ok(Page { entries, next_page_token: None });
-            };
-            place = next;
-            if entries.len() as u64 >= limit {
-                let text = PageToken::text(&query, &place.registry, place.after);
-                return Ok(Page { entries, next_page_token: (limit > 0).then_some(text).transpose()? });
-            }
-        }
+        self.paged(&criteria.unpaged(), criteria.page_token.as_deref(), criteria.limit).await
     }
 
     /// All that meets the criteria, up to their limit, read page by page as it is asked for.
@@ -67,23 +53,7 @@ impl Registry {
     /// # Errors
     /// As [`Registry::page`].
     pub async fn labels(&self, lookup: &Lookup) -> Result<Page<LabelEntry>> {
-        let query = lookup.unpaged();
-        let mut place = self.place(lookup.page_token.as_deref(), &query)?;
-        let limit = page::page_size(lookup.limit);
-        let mut entries = Vec::new();
-        loop {
-            let left = limit.saturating_sub(entries.len() as u64);
-            let part = self.labels_part(&place.registry, &query, place.after, left).await?;
-            entries.extend(part.entries);
-            let Some(next) = self.following(&place.registry, part.next) else {
-                return Ok(Page { entries, next_page_token: None });
-            };
-            place = next;
-            if entries.len() as u64 >= limit {
-                let text = PageToken::text(&query, &place.registry, place.after);
-                return Ok(Page { entries, next_page_token: (limit > 0).then_some(text).transpose()? });
-            }
-        }
+        self.paged(&lookup.unpaged(), lookup.page_token.as_deref(), lookup.limit).await
     }
 
     /// One page of the members of all collections, by key of the collection and place in it.
@@ -106,23 +76,23 @@ impl Registry {
         std::iter::once(OURS.to_owned()).chain(self.instances.iter().map(token_name)).collect()
     }
 
-    async fn part(&self, name: &str, query: &Criteria, after: Option<Position>, limit: u64) -> Result<Part<Entry>> {
-        match name {
-            OURS => self.native.part(query, after, limit).await,
-            _ => self.instance(name)?.part(query, after, limit).await,
-        }
-    }
-
-    async fn labels_part(
-        &self,
-        name: &str,
-        query: &Lookup,
-        after: Option<Position>,
-        limit: u64,
-    ) -> Result<Part<LabelEntry>> {
-        match name {
-            OURS => self.native.labels(query, after, limit).await,
-            _ => self.instance(name)?.labels(query, after, limit).await,
+    /// One page of what `query` asks for, from one registry after the other.
+    async fn paged<Q: Query>(&self, query: &Q, token: Option<&str>, limit: Option<u64>) -> Result<Page<Q::Entry>> {
+        let mut place = self.place(token, query)?;
+        let limit = page::page_size(limit);
+        let mut entries = Vec::new();
+        loop {
+            let left = limit.saturating_sub(entries.len() as u64);
+            let part = query.part(self, &place.registry, place.after, left).await?;
+            entries.extend(part.entries);
+            let Some(next) = self.following(&place.registry, part.next) else {
+                return Ok(Page { entries, next_page_token: None });
+            };
+            place = next;
+            if entries.len() as u64 >= limit {
+                let text = PageToken::text(query, &place.registry, place.after);
+                return Ok(Page { entries, next_page_token: (limit > 0).then_some(text).transpose()? });
+            }
         }
     }
 
@@ -130,7 +100,7 @@ impl Registry {
         self.instances.iter().find(|instance| token_name(instance) == name).ok_or_else(|| unknown(name))
     }
 
-    fn place(&self, token: Option<&str>, query: &impl serde::Serialize) -> Result<Place> {
+    fn place(&self, token: Option<&str>, query: &impl Serialize) -> Result<Place> {
         let Some(token) = token else { return Ok(Place { registry: OURS.to_owned(), after: None }) };
         let PageToken { registry, after, .. } = PageToken::read(token, query)?;
         if !self.names().contains(&registry) {
@@ -146,6 +116,48 @@ impl Registry {
         }
         let mut names = self.names().into_iter().skip_while(|one| one != name);
         names.nth(1).map(|registry| Place { registry, after: None })
+    }
+}
+
+/// What is asked of each registry by itself.
+trait Query: Serialize + Sync {
+    type Entry: Send;
+
+    /// At most `limit` entries of the registry called `name`, from `after` on.
+    fn part(
+        &self,
+        registry: &Registry,
+        name: &str,
+        after: Option<Position>,
+        limit: u64,
+    ) -> impl Future<Output = Result<Part<Self::Entry>>> + Send;
+}
+
+impl Query for Criteria {
+    type Entry = Entry;
+
+    async fn part(&self, registry: &Registry, name: &str, after: Option<Position>, limit: u64) -> Result<Part<Entry>> {
+        match name {
+            OURS => registry.native.part(self, after, limit).await,
+            _ => registry.instance(name)?.part(self, after, limit).await,
+        }
+    }
+}
+
+impl Query for Lookup {
+    type Entry = LabelEntry;
+
+    async fn part(
+        &self,
+        registry: &Registry,
+        name: &str,
+        after: Option<Position>,
+        limit: u64,
+    ) -> Result<Part<LabelEntry>> {
+        match name {
+            OURS => registry.native.labels(self, after, limit).await,
+            _ => registry.instance(name)?.labels(self, after, limit).await,
+        }
     }
 }
 

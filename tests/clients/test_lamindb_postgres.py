@@ -7,7 +7,7 @@ import pytest
 
 import lamin
 import postgres
-from test_lamindb import entries, eventually, keys, serve
+from lamindb_served import entries, eventually, keys, serve
 
 pytestmark = pytest.mark.skipif(postgres.missing() is not None, reason=postgres.missing() or "")
 

@@ -30,8 +30,13 @@ pub(crate) struct Folder {
 
 impl Folder {
     pub(crate) fn new() -> Self {
+        Self::of("virtual")
+    }
+
+    /// A copy of other fixtures.
+    pub(crate) fn of(name: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
-        copy(&fixture("virtual"), &folder.path().join("data"));
+        copy(&fixture(name), &folder.path().join("data"));
         let storages = Arc::new(Storages::new(StorageOptions::default()));
         storages.add(folder.path().to_str().unwrap(), std::collections::BTreeMap::new()).unwrap();
         Self { folder, storages }
@@ -53,7 +58,17 @@ impl Folder {
     }
 
     pub(crate) async fn try_open(&self, library: Option<Arc<Library>>, delay: &Arc<Delay>) -> Result<Hierarchy> {
-        let url = absolute_url(self.path("joined.h5").to_str().unwrap()).unwrap();
+        self.open_file("joined.h5", library, delay).await
+    }
+
+    /// Opens the file `name`.
+    pub(crate) async fn open_file(
+        &self,
+        name: &str,
+        library: Option<Arc<Library>>,
+        delay: &Arc<Delay>,
+    ) -> Result<Hierarchy> {
+        let url = absolute_url(self.path(name).to_str().unwrap()).unwrap();
         let inner = self.storages.open(self.storages.head(&url).await.unwrap()).await.unwrap();
         let reader = Arc::new(Slow { inner, delay: Arc::clone(delay) });
         let siblings = StoredSiblings::new(Arc::clone(&self.storages), url);

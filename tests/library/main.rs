@@ -5,5 +5,6 @@
 
 mod folder;
 mod oracle;
+mod refused;
 mod served;
 mod worker;

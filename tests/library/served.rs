@@ -19,7 +19,7 @@ async fn open(folder: &Folder, workers: usize) -> Hierarchy {
     folder.open(Some(library), &Arc::default()).await
 }
 
-fn crc(values: &ArrayValues) -> u32 {
+pub(crate) fn crc(values: &ArrayValues) -> u32 {
     match &values.values {
         Values::Fixed(buffer) => crc32(buffer.as_slice()),
         Values::Text(texts) => {

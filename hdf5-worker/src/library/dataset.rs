@@ -12,8 +12,8 @@ const MAX_DEPTH: usize = 32;
 
 /// An open dataset.
 pub(crate) struct Dataset {
-    handle: Handle,
-    data_type: Handle,
+    pub(super) handle: Handle,
+    pub(super) data_type: Handle,
 }
 
 /// Elements that were read.
@@ -52,19 +52,12 @@ impl Dataset {
 
     /// Its type as `H5Tencode` gives it.
     pub(crate) fn encoded_type(&self) -> Result<Vec<u8>> {
-        let mut length = 0;
-        // SAFETY: without a buffer only the length is set.
-        check(unsafe { ffi::H5Tencode(self.data_type.id(), std::ptr::null_mut(), &raw mut length) }, "data type")?;
-        let mut encoded = vec![0_u8; length];
-        // SAFETY: room for `length` bytes.
-        let result =
-            unsafe { ffi::H5Tencode(self.data_type.id(), encoded.as_mut_ptr().cast::<c_void>(), &raw mut length) };
-        check(result, "data type")?;
-        Ok(encoded)
+        encoded(&self.data_type)
     }
 
-    /// The box of `count` elements from `start` on.
-    pub(crate) fn read(&self, start: &[u64], count: &[u64]) -> Result<Read> {
+    /// The box of `count` elements from `start` on, of the dataset's own type or, where they are to be
+    /// `converted`, of the type that is offered.
+    pub(crate) fn read(&self, start: &[u64], count: &[u64], converted: bool) -> Result<Read> {
         let shape = self.shape()?.ok_or_else(|| Failed::misused("a null dataspace has no elements"))?;
         let inside = |((start, count), length): ((&u64, &u64), &u64)| {
             start.checked_add(*count).is_some_and(|end| end <= *length) && *count > 0
@@ -73,31 +66,31 @@ impl Dataset {
         if !same_rank || !start.iter().zip(count).zip(&shape).all(inside) {
             return Err(Failed::misused(format!("{count:?} elements from {start:?} on, found the shape {shape:?}")));
         }
-        let elements = count.iter().try_fold(1_u64, |total, length| total.checked_mul(*length));
         let spaces = Spaces::new(self.space()?, start, count)?;
         // SAFETY: a valid data type.
         let texts = unsafe { ffi::H5Tis_variable_str(self.data_type.id()) };
         check(texts, "data type")?;
-        if texts == 0 && holds_pointers(&self.data_type, MAX_DEPTH)? {
+        if texts != 0 {
+            let bytes = bytes_of(count, size_of::<*const u8>())?;
+            return self.read_texts(&spaces, bytes / size_of::<*const u8>());
+        }
+        let converted = if converted { Some(self.memory_type()?) } else { None };
+        let memory_type = converted.as_ref().unwrap_or(&self.data_type);
+        if holds_pointers(memory_type, MAX_DEPTH)? {
             return Err(Failed::unsupported("elements with parts of variable length or references are not read"));
         }
         // SAFETY: a valid data type.
-        let size = if texts == 0 { unsafe { ffi::H5Tget_size(self.data_type.id()) } } else { size_of::<*const u8>() };
-        let bytes = elements.and_then(|elements| elements.checked_mul(size as u64));
-        let bytes = bytes.filter(|bytes| size > 0 && *bytes <= MAX_ELEMENT_BYTES).ok_or_else(|| {
-            Failed::misused(format!("{count:?} elements of {size} bytes, expected at most {MAX_ELEMENT_BYTES} bytes"))
-        })?;
-        let bytes = usize::try_from(bytes).map_err(|_| Failed::misused("too many elements"))?;
-        if texts == 0 { self.read_elements(&spaces, bytes) } else { self.read_texts(&spaces, bytes / size) }
+        let bytes = bytes_of(count, unsafe { ffi::H5Tget_size(memory_type.id()) })?;
+        self.read_elements(&spaces, memory_type, bytes)
     }
 
-    fn read_elements(&self, spaces: &Spaces, bytes: usize) -> Result<Read> {
+    fn read_elements(&self, spaces: &Spaces, memory_type: &Handle, bytes: usize) -> Result<Read> {
         let mut buffer = vec![0_u8; bytes];
-        // SAFETY: room for every selected element in the dataset's own type, which holds no pointers.
+        // SAFETY: room for every selected element in the type asked for, which holds no pointers.
         let result = unsafe {
             ffi::H5Dread(
                 self.handle.id(),
-                self.data_type.id(),
+                memory_type.id(),
                 spaces.memory,
                 spaces.file,
                 ffi::H5P_DEFAULT,
@@ -165,6 +158,27 @@ impl Dataset {
         // SAFETY: a valid dataset.
         Handle::new(unsafe { ffi::H5Dget_space(self.handle.id()) }, "dataspace")
     }
+}
+
+/// A type as `H5Tencode` gives it.
+pub(super) fn encoded(data_type: &Handle) -> Result<Vec<u8>> {
+    let mut length = 0;
+    // SAFETY: without a buffer only the length is set.
+    check(unsafe { ffi::H5Tencode(data_type.id(), std::ptr::null_mut(), &raw mut length) }, "data type")?;
+    let mut encoded = vec![0_u8; length];
+    // SAFETY: room for `length` bytes.
+    let result = unsafe { ffi::H5Tencode(data_type.id(), encoded.as_mut_ptr().cast::<c_void>(), &raw mut length) };
+    check(result, "data type")?;
+    Ok(encoded)
+}
+
+/// Bytes of a box of elements of `size` bytes.
+fn bytes_of(count: &[u64], size: usize) -> Result<usize> {
+    let bytes = count.iter().try_fold(size as u64, |total, length| total.checked_mul(*length));
+    let bytes = bytes.filter(|bytes| size > 0 && *bytes <= MAX_ELEMENT_BYTES);
+    bytes.and_then(|bytes| usize::try_from(bytes).ok()).ok_or_else(|| {
+        Failed::misused(format!("{count:?} elements of {size} bytes, expected at most {MAX_ELEMENT_BYTES} bytes"))
+    })
 }
 
 /// The two dataspaces of a read; both stand for everything where the dataset is a scalar.

@@ -25,11 +25,22 @@ pub(super) const H5S_SELECT_SET: c_int = 0;
 pub(super) const H5S_NULL: c_int = 2;
 pub(super) const H5D_CONTIGUOUS: c_int = 1;
 pub(super) const H5D_CHUNKED: c_int = 2;
+pub(super) const H5T_INTEGER: c_int = 0;
+pub(super) const H5T_FLOAT: c_int = 1;
+pub(super) const H5T_TIME: c_int = 2;
 pub(super) const H5T_STRING: c_int = 3;
+pub(super) const H5T_BITFIELD: c_int = 4;
+pub(super) const H5T_OPAQUE: c_int = 5;
 pub(super) const H5T_COMPOUND: c_int = 6;
 pub(super) const H5T_REFERENCE: c_int = 7;
+pub(super) const H5T_ENUM: c_int = 8;
 pub(super) const H5T_VLEN: c_int = 9;
 pub(super) const H5T_ARRAY: c_int = 10;
+pub(super) const H5T_COMPLEX: c_int = 11;
+pub(super) const H5T_ORDER_LE: c_int = 0;
+pub(super) const H5T_ORDER_VAX: c_int = 2;
+pub(super) const H5T_SGN_NONE: c_int = 0;
+pub(super) const H5T_NORM_IMPLIED: c_int = 0;
 /// `H5T_VARIABLE`.
 pub(super) const VARIABLE: usize = usize::MAX;
 /// `HADDR_UNDEF`.
@@ -122,6 +133,17 @@ pub(super) type ChunkVisitor = Option<unsafe extern "C" fn(*const Size, c_uint, 
 unsafe extern "C" {
     pub(super) static H5P_CLS_FILE_ACCESS_ID_g: Id;
     pub(super) static H5T_C_S1_g: Id;
+    pub(super) static H5T_STD_I8LE_g: Id;
+    pub(super) static H5T_STD_I16LE_g: Id;
+    pub(super) static H5T_STD_I32LE_g: Id;
+    pub(super) static H5T_STD_I64LE_g: Id;
+    pub(super) static H5T_STD_U8LE_g: Id;
+    pub(super) static H5T_STD_U16LE_g: Id;
+    pub(super) static H5T_STD_U32LE_g: Id;
+    pub(super) static H5T_STD_U64LE_g: Id;
+    pub(super) static H5T_IEEE_F16LE_g: Id;
+    pub(super) static H5T_IEEE_F32LE_g: Id;
+    pub(super) static H5T_IEEE_F64LE_g: Id;
 
     pub(super) fn H5get_libversion(major: *mut c_uint, minor: *mut c_uint, release: *mut c_uint) -> Status;
     pub(super) fn H5open() -> Status;
@@ -135,6 +157,20 @@ unsafe extern "C" {
     pub(super) fn H5Pset_driver(list: Id, driver: Id, info: *const c_void) -> Status;
     pub(super) fn H5Pset_cache(list: Id, unused: c_int, places: usize, bytes: usize, preemption: c_double) -> Status;
     pub(super) fn H5Pset_fclose_degree(list: Id, degree: c_int) -> Status;
+    pub(super) fn H5Pget_nfilters(list: Id) -> c_int;
+    pub(super) fn H5Pget_filter2(
+        list: Id,
+        index: c_uint,
+        flags: *mut c_uint,
+        parameter_count: *mut usize,
+        parameters: *mut c_uint,
+        name_length: usize,
+        name: *mut c_char,
+        configuration: *mut c_uint,
+    ) -> c_int;
+    pub(super) fn H5Pget_external_count(list: Id) -> c_int;
+    pub(super) fn H5Zfilter_avail(filter: c_int) -> c_int;
+    pub(super) fn H5free_memory(memory: *mut c_void) -> Status;
     pub(super) fn H5Pset_elink_file_cache_size(list: Id, files: c_uint) -> Status;
     pub(super) fn H5Pget_layout(list: Id) -> c_int;
     pub(super) fn H5Fopen(name: *const c_char, flags: c_uint, access: Id) -> Id;
@@ -175,6 +211,38 @@ unsafe extern "C" {
     pub(super) fn H5Tis_variable_str(data_type: Id) -> c_int;
     pub(super) fn H5Tget_nmembers(data_type: Id) -> c_int;
     pub(super) fn H5Tget_member_type(data_type: Id, member: c_uint) -> Id;
+    pub(super) fn H5Tget_order(data_type: Id) -> c_int;
+    pub(super) fn H5Tset_order(data_type: Id, order: c_int) -> Status;
+    pub(super) fn H5Tget_precision(data_type: Id) -> usize;
+    pub(super) fn H5Tget_sign(data_type: Id) -> c_int;
+    pub(super) fn H5Tget_fields(
+        data_type: Id,
+        sign: *mut usize,
+        exponent: *mut usize,
+        exponent_bits: *mut usize,
+        mantissa: *mut usize,
+        mantissa_bits: *mut usize,
+    ) -> Status;
+    pub(super) fn H5Tget_ebias(data_type: Id) -> usize;
+    pub(super) fn H5Tget_norm(data_type: Id) -> c_int;
+    pub(super) fn H5Tcreate(class: c_int, size: usize) -> Id;
+    pub(super) fn H5Tinsert(compound: Id, name: *const c_char, offset: usize, member: Id) -> Status;
+    pub(super) fn H5Tget_member_name(data_type: Id, member: c_uint) -> *mut c_char;
+    pub(super) fn H5Tget_member_value(data_type: Id, member: c_uint, value: *mut c_void) -> Status;
+    pub(super) fn H5Tenum_create(base: Id) -> Id;
+    pub(super) fn H5Tenum_insert(data_type: Id, name: *const c_char, value: *const c_void) -> Status;
+    pub(super) fn H5Tconvert(
+        from: Id,
+        to: Id,
+        count: usize,
+        values: *mut c_void,
+        background: *mut c_void,
+        transfer: Id,
+    ) -> Status;
+    pub(super) fn H5Tget_array_ndims(data_type: Id) -> c_int;
+    pub(super) fn H5Tget_array_dims2(data_type: Id, lengths: *mut Size) -> c_int;
+    pub(super) fn H5Tarray_create2(element: Id, rank: c_uint, lengths: *const Size) -> Id;
+    pub(super) fn H5Tcomplex_create(base: Id) -> Id;
     pub(super) fn H5Tget_super(data_type: Id) -> Id;
     pub(super) fn H5Treclaim(data_type: Id, space: Id, transfer: Id, buffer: *mut c_void) -> Status;
 }

@@ -8,12 +8,14 @@
 
 #![expect(unsafe_code, reason = "calls a C library and is called back by it; see the comments at each use")]
 
+mod conversion;
 mod dataset;
 mod driver;
 mod failure;
 mod ffi;
 mod handle;
 mod limits;
+mod offer;
 
 use std::ffi::CString;
 use std::marker::PhantomData;

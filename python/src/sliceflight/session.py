@@ -7,25 +7,20 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self
 
 from .artifact import Artifact
 from .collection import Collection
 from .connection import Connection, Json, Settings, roots
 from .errors import InvalidArgument, NotFound, SliceflightError, Unavailable
-from .label import LabelRegistry, Lookup, only
+from .finder import Finder
+from .label import LabelRegistry, only
 from .progress import Report
 from .query import Criteria, QuerySet
 
-if TYPE_CHECKING:
-    import pandas
 
-
-class ArtifactRegistry:
+class ArtifactRegistry(Finder[Artifact]):
     """`ln.Artifact`: finding and registering artifacts; called with a URL, an artifact to be saved."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def get(
         self, uid: str | None = None, *, key: str | None = None, version: str | int | None = None, **conditions: Any
@@ -42,28 +37,6 @@ class ArtifactRegistry:
         source: Json = {"uid": uid} if key is None else {"key": key}
         source |= {} if version is None else {"version": str(version)}
         return self._described(source)
-
-    def filter(self, **conditions: Any) -> QuerySet[Artifact]:
-        """Artifacts that meet all conditions: `suffix=".h5ad"`, `ulabels=label`, `key__startswith="a/"`, …"""
-        return self._set().filter(**conditions)
-
-    def search(self, text: str) -> QuerySet[Artifact]:
-        """Artifacts that a full-text search finds."""
-        return self._set().search(text)
-
-    def all(self) -> QuerySet[Artifact]:
-        """Every artifact, in its latest version."""
-        return self._set()
-
-    def to_dataframe(self) -> pandas.DataFrame:
-        """A row for each artifact."""
-        return self._set().to_dataframe()
-
-    df = to_dataframe
-
-    def lookup(self) -> Lookup:
-        """All artifacts by key, as attributes."""
-        return self._set().lookup()
 
     def register(
         self, url: str, key: str | None = None, description: str | None = None, labels: Sequence[Any] | None = None
@@ -99,11 +72,8 @@ class ArtifactRegistry:
         return "<Artifact registry>"
 
 
-class CollectionRegistry:
+class CollectionRegistry(Finder[Collection]):
     """`ln.Collection`: finding and making collections; called with artifacts, a collection to be saved."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
 
     def get(self, uid: str | None = None, *, key: str | None = None) -> Collection:
         """The collection with a uid or key.
@@ -116,28 +86,6 @@ class CollectionRegistry:
         summary = self._connection.action("describe", {"collection": uid or key})
         members = [Artifact(self._connection, record) for record in summary["members"]]
         return Collection(self._connection, summary["collection"], summary, members)
-
-    def filter(self, **conditions: Any) -> QuerySet[Collection]:
-        """Collections that meet all conditions."""
-        return self._set().filter(**conditions)
-
-    def search(self, text: str) -> QuerySet[Collection]:
-        """Collections that a full-text search finds."""
-        return self._set().search(text)
-
-    def all(self) -> QuerySet[Collection]:
-        """Every collection."""
-        return self._set()
-
-    def to_dataframe(self) -> pandas.DataFrame:
-        """A row for each collection."""
-        return self._set().to_dataframe()
-
-    df = to_dataframe
-
-    def lookup(self) -> Lookup:
-        """All collections by key, as attributes."""
-        return self._set().lookup()
 
     def __call__(
         self, artifacts: Sequence[Artifact] | Artifact, key: str, description: str | None = None

@@ -23,25 +23,38 @@ const MAX_SOFT_LINKS: usize = 64;
 /// Key of the JSON object that stands for an object reference in attributes.
 const REFERENCE_KEY: &str = "reference";
 
-/// The tree of all paths from the root, and the paths of objects by address where data refers to them.
+/// What a file is made of.
+#[derive(Debug)]
+pub(crate) struct Assembled {
+    /// All paths from the root.
+    pub(crate) tree: Tree,
+    /// Paths of objects by address where data refers to them.
+    pub(crate) paths: Vec<(u64, String)>,
+    /// Paths of what is refused by name and may be a dataset that libhdf5 reads, with its attributes.
+    pub(crate) refused: Vec<(String, Attributes)>,
+}
+
+/// All paths from the root.
 ///
 /// # Errors
 /// `ResourceExhausted` when there are too many paths, `DataLoss` when the root is no group.
-pub(crate) fn assemble(graph: &Graph) -> Result<(Tree, Vec<(u64, String)>)> {
+pub(crate) fn assemble(graph: &Graph) -> Result<Assembled> {
     let children = graph
         .objects
         .iter()
         .map(|(address, object)| (*address, object.links.iter().map(|link| (link.name.as_str(), link)).collect()))
         .collect();
     let tree = Tree::default();
-    let mut assembly = Assembly { graph, children, tree, paths: HashMap::new(), above: Vec::new() };
+    let (paths, refused) = (HashMap::new(), Vec::new());
+    let mut assembly = Assembly { graph, children, tree, paths, refused, above: Vec::new() };
     assembly.place(String::new(), graph.root)?;
     match assembly.tree.nodes.get("") {
         Some(Node::Group { .. }) => {}
         Some(Node::Unreadable { reason }) => return Err(Error::unimplemented(format!("the root group: {reason}"))),
         _ => return Err(Error::data_loss("the root object is no group")),
     }
-    let Assembly { mut tree, paths, .. } = assembly;
+    let Assembly { mut tree, paths, mut refused, .. } = assembly;
+    refused.iter_mut().for_each(|(_, attributes)| name_references(attributes, &paths));
     let refers = tree.nodes.values().any(|node| matches!(node, Node::Array(array) if has_references(&array.data_type)));
     for node in tree.nodes.values_mut() {
         match node {
@@ -52,7 +65,7 @@ pub(crate) fn assemble(graph: &Graph) -> Result<(Tree, Vec<(u64, String)>)> {
     }
     let mut paths: Vec<_> = if refers { paths.into_iter().collect() } else { Vec::new() };
     paths.sort_unstable();
-    Ok((tree, paths))
+    Ok(Assembled { tree, paths, refused })
 }
 
 fn has_references(data_type: &DataType) -> bool {
@@ -70,6 +83,7 @@ struct Assembly<'a> {
     tree: Tree,
     /// The path by which an object was found first; links are taken in order, hard ones first.
     paths: HashMap<u64, String>,
+    refused: Vec<(String, Attributes)>,
     /// Groups above the current path: their addresses.
     above: Vec<u64>,
 }
@@ -89,6 +103,9 @@ impl<'a> Assembly<'a> {
             return Err(Error::resource_exhausted(format!("groups nest deeper than {MAX_DEPTH} levels at '/{path}'")));
         }
         self.add(path.clone(), object.node.clone())?;
+        if let Some(attributes) = &object.refused {
+            self.refused.push((path.clone(), attributes.clone()));
+        }
         self.paths.entry(address).or_insert_with(|| path.clone());
         self.above.push(address);
         let (hard, others): (Vec<&Link>, Vec<&Link>) =

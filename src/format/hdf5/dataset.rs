@@ -29,6 +29,12 @@ pub(crate) struct DatasetStorage {
     /// How elements that are numbers of other widths than Arrow's are read.
     #[serde(default)]
     pub(crate) number: Option<StoredNumber>,
+    /// Whether libhdf5 gives elements of the type exactly, converted to one that is served.
+    #[serde(default)]
+    pub(crate) convertible: bool,
+    /// What is to be said of libhdf5 where the dataset is refused. Not kept: it is of this build.
+    #[serde(default)]
+    pub(crate) note: Option<String>,
 }
 
 /// Where the bytes of a dataset lie. Addresses count from the superblock.
@@ -54,6 +60,8 @@ pub(crate) enum Layout {
         /// Whether the shape depends on what is there of those datasets.
         unlimited: bool,
     },
+    /// Wherever libhdf5 finds them: it is refused here and there it is not.
+    Library {},
     /// In chunks with an index.
     Chunked {
         /// Address of the index, or of the only chunk; none when nothing was written.
@@ -99,9 +107,17 @@ impl DatasetStorage {
             .map_err(|error| Error::internal("the storage of an HDF5 dataset is not readable").with_source(error))
     }
 
-    /// Whether its elements lie in other objects.
+    /// A filter that cannot be undone here. None where nothing was ever written.
+    pub(crate) fn unserved_filter(&self) -> Option<&Filter> {
+        if matches!(self.layout, Layout::Chunked { address: None, .. }) {
+            return None;
+        }
+        self.filters.iter().find(|filter| !filter.is_served())
+    }
+
+    /// Whether its elements lie in other objects, or are read by libhdf5.
     pub(crate) fn is_elsewhere(&self) -> bool {
-        matches!(self.layout, Layout::External { .. } | Layout::Virtual { .. })
+        matches!(self.layout, Layout::External { .. } | Layout::Virtual { .. } | Layout::Library {})
     }
 
     /// Bytes of one stored chunk before filters.

@@ -46,17 +46,19 @@ impl Hdf5Decoder {
         if let DataType::Unsupported { description, .. } = &array.data_type {
             return Err(Error::unimplemented(format!("dataset '{path}' has the type {description}: not supported")));
         }
-        if let Some(filter) = storage.filters.iter().find(|filter| !filter.is_served()) {
+        let note = storage.note.as_ref().map_or_else(String::new, |note| format!(" ({note})"));
+        if let Some(filter) = storage.unserved_filter() {
             let Filter { name, id, .. } = filter;
             return Err(Error::unimplemented(format!(
-                "dataset '{path}' has the filter {name} (id {id}): not supported"
+                "dataset '{path}' has the filter {name} (id {id}): not supported{note}"
             )));
         }
         let is_virtual = matches!(storage.layout, Layout::Virtual { .. });
+        let by_library = is_virtual || matches!(storage.layout, Layout::Library {});
         if is_virtual && holds_references(&array.data_type) {
             return Err(Error::unimplemented(format!(
                 "virtual dataset '{path}' has references, sequences, or texts of variable length inside a compound or array: \
-                 not supported"
+                 not supported{note}"
             )));
         }
         let mut decoder = Self {
@@ -70,7 +72,7 @@ impl Hdf5Decoder {
             narrows: storage.narrows,
             number: storage.number,
             fill: None,
-            texts: is_virtual && array.data_type == DataType::String,
+            texts: by_library && array.data_type == DataType::String,
         };
         let is_reference = matches!(array.data_type, DataType::String | DataType::List { .. } | DataType::Reference);
         if decoder.stored_size != decoder.item_size && !is_reference && decoder.number.is_none() {
@@ -240,7 +242,7 @@ fn texts(mut read: &[u8]) -> Result<TextBuffer> {
 }
 
 /// Whether elements hold heap references beside other things.
-fn holds_references(data_type: &DataType) -> bool {
+pub(super) fn holds_references(data_type: &DataType) -> bool {
     let inner = |data_type: &DataType| *data_type == DataType::String || holds_references(data_type);
     match data_type {
         DataType::List { .. } | DataType::Reference => true,

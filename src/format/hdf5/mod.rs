@@ -10,7 +10,7 @@
 //! ```
 //!
 //! Elements that lie in other objects are read through [`Outside`]: external data by ranges, virtual
-//! datasets by libhdf5, in worker processes, where it is built in. Links out of the file are listed with their
+//! datasets by libhdf5, in worker processes, where it is built in. It is also offered what is refused by name here. Links out of the file are listed with their
 //! reason and refused.
 
 use std::collections::HashMap;
@@ -37,6 +37,7 @@ mod filter;
 mod gathered;
 mod library;
 mod number;
+mod offer;
 mod others;
 mod outside;
 mod parser;
@@ -49,6 +50,7 @@ mod walk;
 #[cfg(test)]
 mod tests;
 
+use assemble::Assembled;
 use chunk_table::{ChunkTable, Frame};
 use dataset::{DatasetStorage, Layout};
 pub use decoder::{Hdf5Decoder, MAX_CHUNK_BYTES};
@@ -109,16 +111,16 @@ impl Hdf5File {
             None => {
                 let graph = walk::walk(Arc::clone(&reader)).await?;
                 let assembled = assemble::assemble(&graph).with_context(|| format!("'{}'", reader.identity().url))?;
-                let (tree, paths) = assembled;
-                let record = TreeRecord { addressing: graph.addressing, tree, paths };
+                let Assembled { tree, paths, refused } = assembled;
+                let record = TreeRecord { addressing: graph.addressing, tree, paths, refused };
                 record::save(indexes.as_ref(), &key, TREE_RECORD, record.encode()?).await;
                 record
             }
         };
-        let TreeRecord { addressing, mut tree, paths } = record;
+        let TreeRecord { addressing, mut tree, paths, refused } = record;
         let paths = paths.into_iter().collect();
         let elsewhere = Elsewhere::new(Arc::clone(&reader), outside);
-        elsewhere.settle(&mut tree).await;
+        elsewhere.settle(&mut tree, refused).await;
         Ok(Self { reader, indexes, addressing, tree, tables: Tables::new(), heaps: Heaps::new(), paths, elsewhere })
     }
 
@@ -199,7 +201,7 @@ impl Hdf5File {
 
     /// See [`Hierarchy::decodes_texts`](super::Hierarchy::decodes_texts).
     pub fn decodes_texts(&self, path: &str) -> bool {
-        let is_text = |array: &ArrayNode| array.data_type == DataType::String && outside::is_virtual(array);
+        let is_text = |array: &ArrayNode| array.data_type == DataType::String && outside::is_by_library(array);
         self.tree.array(path).is_ok_and(is_text)
     }
 

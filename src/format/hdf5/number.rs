@@ -90,6 +90,11 @@ impl StoredNumber {
         }
     }
 
+    /// Whether a float of 2 bytes or more, however large, has only values that a float of 8 bytes holds.
+    pub(crate) fn is_exact(&self, size: u32) -> bool {
+        matches!(self, Self::Float(fields) if size > 1 && fields.are_in(size) && fields.fit(52, 1024))
+    }
+
     /// What they are, for messages.
     pub(crate) fn described(&self, size: u32) -> String {
         match self {

@@ -1,5 +1,5 @@
-//! Datasets whose elements lie in other objects: which of them are served, in which pieces they are
-//! read, and by whom.
+//! Datasets that are not read by their chunk table, because their elements lie in other objects or they are
+//! refused by name here: which of them are served, in which pieces they are read, and by whom.
 
 use std::sync::Arc;
 
@@ -10,24 +10,27 @@ use super::dataset::{DatasetStorage, Layout};
 use super::decoder::MAX_CHUNK_BYTES;
 use super::external::read_external;
 use super::library::{Library, Session};
+use super::offer::{self, Prospect};
 use super::others::Others;
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 use crate::model::chunk::{ChunkLocation, Hyperslab};
 use crate::model::data_type::DataType;
-use crate::model::tree::{ArrayNode, Node, Tree};
+use crate::model::tree::{ArrayNode, Attributes, Node, Tree};
 use crate::storage::reader::{RangeReader, Siblings};
 
 /// Bytes that are read as one of a dataset that has no chunks of its own; at least one element.
 const TILE_BYTES: u64 = 1 << 20;
 /// Virtual datasets of one file whose shape is asked for when it is opened.
 const MAX_UNLIMITED: usize = 1000;
+/// Datasets of one file that are refused here and offered to libhdf5 when it is opened.
+const MAX_OFFERED: usize = 1000;
 
 /// What a file may use beside its own bytes.
 #[derive(Clone, Debug, Default)]
 pub struct Outside {
     /// Opens the objects that the file names. Without it, datasets that need any are refused.
     pub siblings: Option<Arc<dyn Siblings>>,
-    /// libhdf5. Without it, virtual datasets are refused.
+    /// libhdf5. Without it, virtual datasets are refused, and it is not offered what is refused here.
     pub library: Option<Arc<Library>>,
 }
 
@@ -48,26 +51,80 @@ impl Elsewhere {
         Self { others, library }
     }
 
-    /// Makes the tree true for what is there now: refuses what cannot be read, and asks libhdf5 for shapes
-    /// that depend on other files.
-    pub(crate) async fn settle(&self, tree: &mut Tree) {
-        let mut asked = 0;
+    /// Makes the tree true for what is there now: refuses what cannot be read, asks libhdf5 for shapes that
+    /// depend on other files, and offers it what is refused here: arrays of the tree, and the objects at the
+    /// paths of `refused`, which have these attributes.
+    pub(crate) async fn settle(&self, tree: &mut Tree, refused: Vec<(String, Attributes)>) {
+        let (mut asked, mut offered) = (0, 0);
         for (path, node) in &mut tree.nodes {
             let Node::Array(array) = node else { continue };
-            let refused = match kind(array) {
-                Some("External") if !self.others.are_known() => Err("dataset whose data lies in external files".into()),
-                Some("Virtual") if self.library.is_none() || !self.others.are_known() => Err(
-                    "virtual dataset (its data lies in other datasets): only a build with the feature libhdf5 reads it, \
-                     with limits.hdf5_workers above 0"
-                        .to_owned(),
-                ),
-                Some("Virtual") => self.reshape(path, array, &mut asked).await,
-                _ => Ok(()),
-            };
-            if let Err(reason) = refused {
-                *node = Node::Unreadable { reason };
+            match self.outside(path, array, &mut asked).await {
+                Err(reason) => *node = Node::Unreadable { reason },
+                Ok(()) => self.offer_array(path, array, &mut offered).await,
             }
         }
+        for (path, attributes) in refused {
+            let Some(node) = tree.nodes.get_mut(&path) else { continue };
+            let Node::Unreadable { reason } = node else { continue };
+            let mut array = offer::unknown(attributes);
+            match self.offer(&path, &mut array, Prospect::Unknown, &mut offered).await {
+                Ok(()) => *node = Node::Array(array),
+                Err(note) => *reason = format!("{reason} ({note})"),
+            }
+        }
+    }
+
+    /// Whether a dataset that lies in other objects can be read, with the shape that it has now.
+    async fn outside(&self, path: &str, array: &mut ArrayNode, asked: &mut usize) -> Result<(), String> {
+        match kind(array) {
+            Some("External") if !self.others.are_known() => Err("dataset whose data lies in external files".into()),
+            Some("Virtual") if self.library.is_none() || !self.others.are_known() => Err(
+                "virtual dataset (its data lies in other datasets): only a build with the feature libhdf5 reads it, \
+                 with limits.hdf5_workers above 0"
+                    .to_owned(),
+            ),
+            Some("Virtual") => self.reshape(path, array, asked).await,
+            _ => Ok(()),
+        }
+    }
+
+    async fn offer_array(&self, path: &str, array: &mut ArrayNode, offered: &mut usize) {
+        let Some(prospect) = offer::refusal(array) else { return };
+        if let Err(note) = self.offer(path, array, prospect, offered).await {
+            offer::note(array, &note);
+        }
+    }
+
+    /// Makes `array` one that libhdf5 reads, if it does; else says so.
+    async fn offer(
+        &self,
+        path: &str,
+        array: &mut ArrayNode,
+        prospect: Prospect,
+        offered: &mut usize,
+    ) -> Result<(), String> {
+        if self.library.is_none() {
+            return Err(prospect.note().to_owned());
+        }
+        *offered += 1;
+        if *offered > MAX_OFFERED {
+            return Err(format!("libhdf5 is asked for {MAX_OFFERED} such datasets of a file only"));
+        }
+        let error = match self.ask(Command::Offer { path: absolute(path) }).await {
+            Ok((Message::Offered { shape }, encoded)) => match offer::accept(array, shape, &encoded) {
+                Ok(()) => return Ok(()),
+                Err(error) => error,
+            },
+            Ok((answer, _)) => Error::data_loss(format!("libhdf5 answers {answer:?}")),
+            Err(error) => error,
+        };
+        let said = error.message().strip_prefix("libhdf5: ").unwrap_or(error.message());
+        if matches!(error.kind(), Kind::Unimplemented | Kind::DataLoss) {
+            return Err(format!("libhdf5 cannot read it either: {said}"));
+        }
+        // The next request may have more luck.
+        self.others.renew();
+        Err(format!("libhdf5 could not be asked: {said}"))
     }
 
     /// Gives a virtual dataset without a fixed shape the shape that it has now, or says why not.
@@ -115,9 +172,10 @@ impl Elsewhere {
                 let range = range.ok_or_else(|| Error::data_loss("the elements have no place in 64 bits"))?;
                 read_external(&self.others, pieces, range).await
             }
-            Layout::Virtual { .. } => {
+            Layout::Virtual { .. } | Layout::Library {} => {
                 let Hyperslab { start, count } = hyperslab.clone();
-                match self.ask(Command::Read { path: absolute(path), start, count }).await? {
+                let converted = matches!(storage.layout, Layout::Library {});
+                match self.ask(Command::Read { path: absolute(path), start, count, converted }).await? {
                     (Message::Elements, payload) if payload.len() as u64 == expected => Ok(Bytes::from(payload)),
                     (Message::Texts, payload) if array.data_type == DataType::String => Ok(Bytes::from(payload)),
                     (answer, payload) => Err(Error::data_loss(format!(
@@ -148,10 +206,15 @@ pub(crate) fn is_virtual(array: &ArrayNode) -> bool {
     kind(array) == Some("Virtual")
 }
 
-/// The kind of layout of a dataset that lies in other objects, without parsing what else is kept of it.
+/// Whether libhdf5 reads the dataset.
+pub(crate) fn is_by_library(array: &ArrayNode) -> bool {
+    matches!(kind(array), Some("Virtual" | "Library"))
+}
+
+/// The kind of layout of a dataset that is not read by a chunk table, without parsing what else is kept of it.
 fn kind(array: &ArrayNode) -> Option<&'static str> {
     let layout = array.storage.get("layout")?;
-    ["External", "Virtual"].into_iter().find(|kind| layout.get(kind).is_some())
+    ["External", "Virtual", "Library"].into_iter().find(|kind| layout.get(kind).is_some())
 }
 
 /// Where the chunk at `position` lies.

@@ -8,11 +8,11 @@ use super::parser::Addressing;
 use crate::error::{Error, Result};
 use crate::format::codec::deflate;
 use crate::model::index_store::IndexStore;
-use crate::model::tree::Tree;
+use crate::model::tree::{Attributes, Tree};
 
 /// Name of the tree's record.
 pub(crate) const TREE_RECORD: &str = "hdf5/tree";
-const TREE_MAGIC: [u8; 8] = *b"SFH5TRE\x03";
+const TREE_MAGIC: [u8; 8] = *b"SFH5TRE\x04";
 /// Bytes of an uncompressed record at most.
 const MAX_RECORD_BYTES: u64 = 1 << 30;
 
@@ -25,6 +25,8 @@ pub(crate) struct TreeRecord {
     pub(crate) tree: Tree,
     /// Paths of objects by address, without the leading slash; empty where no data refers to objects.
     pub(crate) paths: Vec<(u64, String)>,
+    /// Paths of what is refused by name and may be a dataset that libhdf5 reads, with its attributes.
+    pub(crate) refused: Vec<(String, Attributes)>,
 }
 
 impl TreeRecord {

@@ -74,6 +74,8 @@ pub(crate) enum StoredType {
     Unsupported {
         description: String,
         size: u32,
+        /// Whether libhdf5 converts it to a type that holds each value exactly.
+        convertible: bool,
     },
 }
 
@@ -187,6 +189,26 @@ impl StoredType {
             Ok(_) => Ok(data_type),
             Err(error) => Err(error.message().to_owned()),
         })
+    }
+
+    /// Whether libhdf5 gives the elements exactly, converted: `conversion` of the crate `hdf5-worker` says the
+    /// same. Nothing of variable length, no references.
+    pub(crate) fn is_convertible(&self) -> bool {
+        match self {
+            Self::Integer { .. }
+            | Self::PackedInteger { .. }
+            | Self::Float { .. }
+            | Self::Boolean
+            | Self::FixedText { .. }
+            | Self::Time { .. }
+            | Self::Opaque { .. } => true,
+            Self::Other { size, number, .. } => number.data_type(*size).is_some(),
+            Self::Enumeration { base, .. } => base.is_convertible(),
+            Self::Compound { fields, .. } => fields.iter().all(|field| field.stored.is_convertible()),
+            Self::Array { element, .. } => element.is_convertible(),
+            Self::Unsupported { convertible, .. } => *convertible,
+            Self::VariableText { .. } | Self::Sequence { .. } | Self::ObjectReference { .. } => false,
+        }
     }
 
     /// How numbers that are served as wider ones are read.

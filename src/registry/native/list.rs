@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use rusqlite::{Row, Transaction, params_from_iter, types::Value};
+use rusqlite::{Transaction, params_from_iter, types::Value};
 
 use super::artifact;
 use super::query::{Query, containing, end_of};
@@ -10,6 +10,7 @@ use super::{NativeRegistry, failure};
 use crate::error::{Error, Result};
 use crate::model::criteria::Criteria;
 use crate::model::page::{CollectionEntry, Entry, NAMED_MEMBERS, Part, Position};
+use crate::registry::parts;
 
 impl NativeRegistry {
     /// At most `limit` artifacts and then collections that meet the criteria, from `after` on; artifacts by
@@ -29,31 +30,8 @@ fn part(
     after: Option<Position>,
     limit: u64,
 ) -> Result<Part<Entry>> {
-    if limit == 0 {
-        return Ok(Part::default());
-    }
-    let mut entries = Vec::new();
-    let before = match after {
-        Some(Position::Collection(before)) => before,
-        Some(Position::Label(_)) => return Err(Error::invalid("'page_token' is not of a listing")),
-        after => {
-            if criteria.wants_artifacts() {
-                let artifacts = artifacts(transaction, criteria, after.as_ref(), limit)?;
-                entries = artifacts.entries;
-                if artifacts.next.is_some() {
-                    return Ok(Part { entries, next: artifacts.next });
-                }
-            }
-            None
-        }
-    };
-    if !criteria.wants_collections() {
-        return Ok(Part { entries, next: None });
-    }
-    let left = limit.saturating_sub(entries.len() as u64);
-    let collections = collections(transaction, criteria, before.as_deref(), left)?;
-    entries.extend(collections.entries);
-    Ok(Part { entries, next: collections.next })
+    let artifacts = |after: Option<Position>, limit| artifacts(transaction, criteria, after.as_ref(), limit);
+    parts::listing(criteria, after, limit, artifacts, |after, limit| collections(transaction, criteria, after, limit))
 }
 
 fn artifacts(
@@ -68,8 +46,7 @@ fn artifacts(
         return Err(Error::invalid("'page_token' is beyond what there can be"));
     }
     let mut found = artifact::query(transaction, &query.sql(limit + 1, passed), query.values())?;
-    let more = found.len() as u64 > limit;
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let more = parts::cut(&mut found, limit);
     let last = found.last().filter(|_| more);
     let next = last.map(|last| query.next(last, criteria.search.is_some(), passed.saturating_add(limit)));
     artifact::add_labels(transaction, &mut found)?;
@@ -79,7 +56,7 @@ fn artifacts(
 fn collections(
     transaction: &Transaction<'_>,
     criteria: &Criteria,
-    after: Option<&str>,
+    after: Option<String>,
     limit: u64,
 ) -> Result<Part<Entry>> {
     let mut conditions = vec!["1".to_owned()];
@@ -90,7 +67,7 @@ fn collections(
             conditions.push(format!("{condition}{}", values.len()));
         }
     };
-    add("c.key > ?", after.map(str::to_owned));
+    add("c.key > ?", after.clone());
     add("c.key >= ?", criteria.key_prefix.clone());
     add("c.key < ?", criteria.key_prefix.as_deref().and_then(end_of));
     let key = criteria.key.as_ref();
@@ -112,31 +89,12 @@ fn collections(
         limit + 1
     );
     let mut statement = transaction.prepare_cached(&sql).map_err(failure::of)?;
-    let rows = statement.query_map(params_from_iter(values.iter()), from_row).map_err(failure::of)?;
+    let rows = statement.query_map(params_from_iter(values.iter()), parts::collection).map_err(failure::of)?;
     let mut found: Vec<(i64, CollectionEntry)> = rows.collect::<rusqlite::Result<_>>().map_err(failure::of)?;
-    let more = found.len() as u64 > limit;
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let more = parts::cut(&mut found, limit);
     add_members(transaction, &mut found)?;
-    let next = match found.last() {
-        Some((_, last)) if more => Some(Position::Collection(Some(last.key.clone()))),
-        // No room was left for any.
-        None if more => Some(Position::Collection(after.map(str::to_owned))),
-        _ => None,
-    };
+    let next = parts::after_collections(&found, more, after);
     Ok(Part { entries: found.into_iter().map(|(_, entry)| Entry::Collection(entry)).collect(), next })
-}
-
-fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, CollectionEntry)> {
-    let entry = CollectionEntry {
-        uid: row.get(1)?,
-        key: row.get(2)?,
-        description: row.get(3)?,
-        created_at: row.get(4)?,
-        created_by: row.get(5)?,
-        n_artifacts: u64::try_from(row.get::<_, i64>(6)?).unwrap_or(0),
-        artifacts: Vec::new(),
-    };
-    Ok((row.get(0)?, entry))
 }
 
 /// Names the first members of all collections, in one query.

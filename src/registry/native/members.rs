@@ -10,6 +10,7 @@ use crate::error::{Error, Result};
 use crate::model::artifact::Collection;
 use crate::model::page::{Member, Part, Position};
 use crate::model::request::Source;
+use crate::registry::parts;
 
 impl NativeRegistry {
     /// At most `limit` members of all collections, by key of the collection and place in it, from `after` on.
@@ -51,11 +52,7 @@ impl NativeRegistry {
 }
 
 fn members_part(transaction: &Transaction<'_>, after: Option<Position>, limit: u64) -> Result<Part<Member>> {
-    let (key, place) = match after {
-        None => (String::new(), -1),
-        Some(Position::Member { collection, position }) => (collection, failure::signed(position, "position")?),
-        Some(_) => return Err(Error::invalid("'page_token' is not of the members of collections")),
-    };
+    let (key, place) = parts::member_place(after)?;
     let sql = format!(
         "SELECT c.uid, c.key, m.position, a.uid, a.key, a.version FROM collections c \
          CROSS JOIN collection_members m ON m.collection_id = c.id CROSS JOIN artifacts a ON a.id = m.artifact_id \
@@ -63,24 +60,8 @@ fn members_part(transaction: &Transaction<'_>, after: Option<Position>, limit: u
         limit + 1
     );
     let mut statement = transaction.prepare_cached(&sql).map_err(failure::of)?;
-    let rows = statement.query_map(params![key, place], |row| {
-        Ok(Member {
-            collection_uid: row.get(0)?,
-            collection_key: row.get(1)?,
-            position: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
-            artifact_uid: row.get(3)?,
-            artifact_key: row.get(4)?,
-            version: row.get(5)?,
-        })
-    });
-    let mut entries: Vec<Member> = rows.map_err(failure::of)?.collect::<rusqlite::Result<_>>().map_err(failure::of)?;
-    let more = entries.len() as u64 > limit;
-    entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = entries
-        .last()
-        .filter(|_| more)
-        .map(|last| Position::Member { collection: last.collection_key.clone(), position: last.position });
-    Ok(Part { entries, next })
+    let rows = statement.query_map(params![key, place], parts::member).map_err(failure::of)?;
+    Ok(parts::members(rows.collect::<rusqlite::Result<_>>().map_err(failure::of)?, limit))
 }
 
 /// The member that `source` names: of a key without a version, the version that is a member.

@@ -145,7 +145,7 @@ def write_external(path):
 
 def float_of(size, exponent, mantissa):
     """The words that refuse a float that is not IEEE's."""
-    return f"element type float of {size} bytes with {exponent} exponent and {mantissa} mantissa bits is not supported"
+    return f"element type float of {size} bytes with {exponent} exponent and {mantissa} mantissa bits"
 
 
 TYPES = {
@@ -155,7 +155,7 @@ TYPES = {
     "references": (
         "object and region references",
         write_references,
-        {"regions": "element type region reference is not supported"},
+        {"regions": "element type region reference"},
     ),
     "bit_fields": ("bit fields", write_bit_fields, {}),
     "narrow": (

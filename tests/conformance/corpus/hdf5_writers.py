@@ -10,7 +10,7 @@ import tables
 
 from .case import FLOATS, INTEGERS, Case, numbers, smooth
 
-TIME = "element type time is not supported"
+TIME = "element type time"
 NAMED_TYPE = "named datatype: not supported"
 
 

@@ -1,5 +1,5 @@
 //! libhdf5 in processes of its own: the parent's side. What the parser does not read itself (virtual
-//! datasets) is asked for here.
+//! datasets, and what it refuses by name) is asked for here.
 //!
 //! ```text
 //! ask ─▶ a free worker, or a new one ─▶ conversation: Command ─▶ questions (pinned ranges) ─▶ answer

@@ -5,7 +5,7 @@ use hdf5_reader::io::Cursor as CrateCursor;
 use hdf5_reader::messages::attribute_info;
 use serde_json::{Value, json};
 
-use super::cursor::{Cursor, is_undefined, text};
+use super::cursor::{Cursor, is_undefined, name};
 use super::dataspace::{self, Extent};
 use super::datatype;
 use super::header::{self, Message, kind};
@@ -25,12 +25,22 @@ pub(super) fn attributes(view: &View, messages: &[Message]) -> Result<Attributes
     let mut attributes = Attributes::new();
     view.each(messages, |message| match message.kind {
         kind::ATTRIBUTE => add(view, message.body.clone(), &mut attributes),
-        kind::ATTRIBUTE_INFO => {
-            view.each(dense(view, &message.body)?, |body| add(view, body, &mut attributes)).map(drop)
-        }
+        kind::ATTRIBUTE_INFO => match dense(view, &message.body) {
+            Err(error) if error.kind() == Kind::Unimplemented => {
+                unnamed(&error, &mut attributes);
+                Ok(())
+            }
+            bodies => view.each(bodies?, |body| add(view, body, &mut attributes)).map(drop),
+        },
         _ => Ok(()),
     })?;
     Ok(attributes)
+}
+
+/// Stands for what cannot be named: the object is served all the same.
+fn unnamed(error: &Error, attributes: &mut Attributes) {
+    let name = format!("(unreadable attribute {})", attributes.len() + 1);
+    attributes.insert(name, json!({ "unsupported": error.message() }));
 }
 
 fn dense(view: &View, body: &Bytes) -> Result<Vec<Bytes>> {
@@ -51,7 +61,13 @@ struct Parts {
 }
 
 fn add(view: &View, body: Bytes, attributes: &mut Attributes) -> Result<()> {
-    let parts = split(view, body)?;
+    let parts = match split(view, body) {
+        Err(error) if error.kind() == Kind::Unimplemented => {
+            unnamed(&error, attributes);
+            return Ok(());
+        }
+        parts => parts?,
+    };
     if attributes.len() >= MAX_ATTRIBUTES {
         return Err(Error::resource_exhausted(format!("an object has more than {MAX_ATTRIBUTES} attributes")));
     }
@@ -85,7 +101,7 @@ fn split(view: &View, body: Bytes) -> Result<Parts> {
         Ok(part)
     };
     let [name_size, datatype_size, dataspace_size] = sizes;
-    let name = take(name_size)?;
+    let stored = take(name_size)?;
     let (mut datatype, mut dataspace) = (take(datatype_size)?, take(dataspace_size)?);
     if flags & 1 != 0 {
         datatype = header::resolve(view, kind::DATATYPE, datatype)?;
@@ -93,7 +109,7 @@ fn split(view: &View, body: Bytes) -> Result<Parts> {
     if flags & 2 != 0 {
         dataspace = header::resolve(view, kind::DATASPACE, dataspace)?;
     }
-    let name = text(name.split(|byte| *byte == 0).next().unwrap_or_default())?;
+    let name = name(stored.split(|byte| *byte == 0).next().unwrap_or_default());
     Ok(Parts { name, datatype, dataspace, data: cursor })
 }
 

@@ -72,7 +72,7 @@ impl Cursor {
             .iter()
             .position(|byte| *byte == 0)
             .ok_or_else(|| Error::data_loss("a name in a message has no end"))?;
-        let name = text(&self.take(length)?)?;
+        let name = name(&self.take(length)?);
         self.skip(1)?;
         Ok(name)
     }
@@ -94,6 +94,11 @@ pub(super) fn is_undefined(address: u64, size: u8) -> bool {
         1..=7 => address == (1 << (u32::from(size) * 8)) - 1,
         _ => address == u64::MAX,
     }
+}
+
+/// A name; bytes of one that is not UTF-8 as `\xNN`.
+pub(super) fn name(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.escape_ascii().to_string(), str::to_owned)
 }
 
 /// `bytes` as UTF-8 text.

@@ -21,6 +21,8 @@ use crate::model::tree::{ArrayNode, Attributes, Node};
 
 /// Layout class of virtual datasets.
 const VIRTUAL: u8 = 3;
+/// Layout class of chunked datasets.
+const CHUNKED: u8 = 2;
 /// Layout flag: chunks over the edge are not filtered.
 const PLAIN_EDGES: u8 = 1;
 
@@ -50,6 +52,8 @@ pub(super) fn dataset(view: &View, messages: &[Message], attributes: Attributes)
         filters,
         fill: parse_fill(&stored, body(kind::FILL_VALUE), body(kind::FILL_VALUE_OLD))?,
         element_size: stored.size()?,
+        convertible: stored.is_convertible(),
+        note: None,
         swaps: stored.swaps().unwrap_or_default(),
         narrows: stored.narrows().unwrap_or_default(),
         number: stored.number(),
@@ -85,6 +89,7 @@ fn array(
 
 fn parse_layout(view: &View, body: &Bytes, extent: &Extent) -> Result<(Layout, Vec<u64>)> {
     let (offset_size, length_size) = (view.addressing.offset_size, view.addressing.length_size);
+    check_chunk(body)?;
     let message = layout::parse(&mut CrateCursor::new(body), offset_size, length_size, body.len())
         .map_err(|error| parser_error(&error))?;
     let defined = |address: u64| Some(address).filter(|address| !is_undefined(*address, offset_size));
@@ -111,6 +116,20 @@ fn parse_layout(view: &View, body: &Bytes, extent: &Extent) -> Result<(Layout, V
             (layout, dims.into_iter().map(u64::from).collect())
         }
     })
+}
+
+/// Refuses chunks of 2^32 elements along a dimension and more by name: the crate takes them for damage.
+fn check_chunk(body: &Bytes) -> Result<()> {
+    let [version, CHUNKED, _, rank, width @ 5..=8, lengths @ ..] = body.as_ref() else { return Ok(()) };
+    if *version < 4 {
+        return Ok(());
+    }
+    let mut lengths = lengths.chunks_exact(usize::from(*width)).take(usize::from(*rank));
+    let large = |length: &[u8]| length.get(4..).is_some_and(|high| high.iter().any(|byte| *byte != 0));
+    if lengths.any(large) {
+        return Err(Error::unimplemented("chunks of 2^32 elements or more along a dimension: not supported"));
+    }
+    Ok(())
 }
 
 fn chunk_index(indexing: Option<&ChunkIndexing>) -> ChunkIndex {

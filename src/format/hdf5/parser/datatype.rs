@@ -30,7 +30,7 @@ struct Head {
 
 fn parse_nested(cursor: &mut Cursor, depth: usize) -> Result<StoredType> {
     if depth > MAX_DEPTH {
-        return Err(Error::data_loss(format!("a datatype nests deeper than {MAX_DEPTH} levels")));
+        return Err(Error::unimplemented(format!("datatype that nests deeper than {MAX_DEPTH} levels")));
     }
     let first = cursor.u32()?;
     let head = Head { version: (first >> 4 & 0xf) as u8, flags: first >> 8, size: cursor.u32()? };
@@ -61,7 +61,12 @@ fn parse_nested(cursor: &mut Cursor, depth: usize) -> Result<StoredType> {
 }
 
 fn unsupported(head: &Head, description: impl Into<String>) -> StoredType {
-    StoredType::Unsupported { description: description.into(), size: head.size }
+    StoredType::Unsupported { description: description.into(), size: head.size, convertible: false }
+}
+
+/// What libhdf5 converts exactly, if `convertible`, though it is not read here.
+fn convertible(head: &Head, description: String, convertible: bool) -> StoredType {
+    StoredType::Unsupported { description, size: head.size, convertible }
 }
 
 fn skipped(cursor: &mut Cursor, head: &Head, properties: usize, name: &str) -> Result<StoredType> {
@@ -86,15 +91,18 @@ fn integer(cursor: &mut Cursor, head: &Head) -> Result<StoredType> {
             let number = StoredNumber::Integer { shift, bits, signed: head.flags & 8 != 0 };
             StoredType::Other { size, big_endian: head.flags & 1 != 0, number }
         }
-        size => unsupported(head, format!("integer of {precision} bits at bit {offset} of {size} bytes")),
+        size => {
+            let description = format!("integer of {precision} bits at bit {offset} of {size} bytes");
+            convertible(head, description, size > 8 && (1..=64).contains(&precision))
+        }
     })
 }
 
 /// Bits without a sign: served as an unsigned integer of all its bytes.
 fn bit_field(cursor: &mut Cursor, head: &Head) -> Result<StoredType> {
     Ok(match integer(cursor, &Head { flags: head.flags & !8, ..*head })? {
-        StoredType::Unsupported { description, size } => {
-            StoredType::Unsupported { description: description.replacen("integer", "bit field", 1), size }
+        StoredType::Unsupported { description, .. } => {
+            unsupported(head, description.replacen("integer", "bit field", 1))
         }
         whole => whole,
     })
@@ -133,7 +141,8 @@ fn complex(cursor: &mut Cursor, head: &Head, depth: usize) -> Result<StoredType>
             Ok(StoredType::Compound { size: head.size, fields: vec![field("re", 0), field("im", size)] })
         }
         StoredType::Other { size, number, .. } => {
-            Ok(unsupported(head, format!("complex number of {}", number.described(size))))
+            let known = number.data_type(size).is_some();
+            Ok(convertible(head, format!("complex number of {}", number.described(size)), known && is_plain))
         }
         other => Ok(unsupported(head, format!("complex number of {}", other.data_type().name()))),
     }
@@ -163,7 +172,8 @@ fn float(cursor: &mut Cursor, head: &Head) -> Result<StoredType> {
     if implied_bit && !vax && number.data_type(head.size).is_some() {
         return Ok(StoredType::Other { size: head.size, big_endian: head.flags & 1 != 0, number });
     }
-    Ok(unsupported(head, number.described(head.size)))
+    let known = implied_bit && !vax && number.is_exact(head.size);
+    Ok(convertible(head, number.described(head.size), known))
 }
 
 fn fixed_text(head: &Head) -> Result<StoredType> {
@@ -267,7 +277,14 @@ fn enumeration(cursor: &mut Cursor, head: &Head, depth: usize) -> Result<StoredT
         return Ok(StoredType::Boolean);
     }
     let StoredType::Integer { signed, big_endian, .. } = base else {
-        return Ok(unsupported(head, format!("enumeration of {}", base.data_type().name())));
+        let description = match &base {
+            StoredType::PackedInteger { size, shift, bits, .. } => {
+                format!("enumeration of integers of {bits} bits at bit {shift} of {size} bytes")
+            }
+            StoredType::Other { size, number, .. } => format!("enumeration of {}", number.described(*size)),
+            other => format!("enumeration of {}", other.data_type().name()),
+        };
+        return Ok(convertible(head, description, base.is_convertible()));
     };
     let values = values.iter().map(|value| super::value::integer(value, signed, big_endian));
     Ok(StoredType::Enumeration { members: names.into_iter().zip(values).collect(), base: Box::new(base) })

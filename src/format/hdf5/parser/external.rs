@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use hdf5_reader::local_heap::LocalHeap;
 
-use super::cursor::Cursor;
+use super::cursor::{Cursor, text};
 use super::link::heap_name;
 use super::view::{View, parser_error};
 use crate::error::{Error, Result};
@@ -27,7 +27,7 @@ pub(super) fn pieces(view: &View, body: &Bytes) -> Result<Vec<ExternalPiece>> {
     let unlimited = u64::MAX >> (64 - 8 * u32::from(length_size).clamp(1, 8));
     let mut pieces = Vec::with_capacity(usize::from(used));
     for _ in 0..used {
-        let name = heap_name(&names, cursor.unsigned(usize::from(length_size))?)?;
+        let name = text(heap_name(&names, cursor.unsigned(usize::from(length_size))?)?)?;
         let offset = cursor.unsigned(usize::from(length_size))?;
         let length = cursor.unsigned(usize::from(length_size))?;
         pieces.push(ExternalPiece { name, offset, length: Some(length).filter(|length| *length != unlimited) });

@@ -6,12 +6,12 @@ use hdf5_reader::local_heap::LocalHeap;
 use hdf5_reader::messages::{link_info, symbol_table_msg};
 use hdf5_reader::symbol_table::SymbolTableNode;
 
-use super::cursor::{Cursor, is_undefined, text};
+use super::cursor::{Cursor, is_undefined, name};
 use super::first_tree::group_nodes;
 use super::header::{Message, kind};
 use super::heap::heap_objects;
 use super::view::{View, parser_error};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Links of one group at most.
 const MAX_LINKS: usize = 1_000_000;
@@ -47,12 +47,15 @@ pub(super) fn links(view: &View, messages: &[Message]) -> Result<Vec<Link>> {
     for message in messages {
         match message.kind {
             kind::SYMBOL_TABLE => links.extend(symbol_table(view, &message.body)?),
-            kind::LINK => links.push(parse_link(view, &message.body)?),
-            kind::LINK_INFO => {
-                for body in dense(view, &message.body)? {
-                    links.push(parse_link(view, &body)?);
+            kind::LINK => add(parse_link(view, &message.body), &mut links)?,
+            kind::LINK_INFO => match dense(view, &message.body) {
+                Err(error) => add(Err(error), &mut links)?,
+                Ok(bodies) => {
+                    for body in bodies {
+                        add(parse_link(view, &body), &mut links)?;
+                    }
                 }
-            }
+            },
             _ => {}
         }
         if links.len() > MAX_LINKS {
@@ -60,6 +63,18 @@ pub(super) fn links(view: &View, messages: &[Message]) -> Result<Vec<Link>> {
         }
     }
     Ok(links)
+}
+
+/// Adds a link; one that is not understood, under a name that says so: it hides neither itself nor its neighbours.
+fn add(link: Result<Link>, links: &mut Vec<Link>) -> Result<()> {
+    links.push(match link {
+        Err(error) if error.kind() == Kind::Unimplemented => Link {
+            name: format!("(unreadable link {})", links.len() + 1),
+            target: Target::Elsewhere(error.message().to_owned()),
+        },
+        link => link?,
+    });
+    Ok(())
 }
 
 /// The link in the body of a link message (format specification, section IV.A.2.g).
@@ -73,7 +88,7 @@ fn parse_link(view: &View, body: &Bytes) -> Result<Link> {
     let class = if flags & 8 == 0 { HARD } else { cursor.u8()? };
     cursor.skip(if flags & 4 == 0 { 0 } else { 8 } + usize::from(flags >> 4 & 1))?;
     let length = usize::try_from(cursor.unsigned(1 << (flags & 3))?).unwrap_or(usize::MAX);
-    let name = text(&cursor.take(length)?)?;
+    let name = name(&cursor.take(length)?);
     if class == HARD {
         let address = cursor.address(view.addressing.offset_size)?;
         let target = address.map_or_else(|| Target::Elsewhere("hard link to no object".into()), Target::Hard);
@@ -82,7 +97,7 @@ fn parse_link(view: &View, body: &Bytes) -> Result<Link> {
     let length = usize::from(cursor.u16()?);
     let value = cursor.take(length)?;
     let target = match class {
-        SOFT => Target::Soft(text(value.split(|byte| *byte == 0).next().unwrap_or_default())?),
+        SOFT => Target::Soft(self::name(value.split(|byte| *byte == 0).next().unwrap_or_default())),
         EXTERNAL => external(value)?,
         _ => Target::Elsewhere(format!("user-defined link of class {class}: what it means is not known")),
     };
@@ -157,18 +172,18 @@ fn symbol_node(view: &View, address: u64, names: &[u8], links: &mut Vec<Link>) -
     for entry in node.entries {
         let target = if entry.cache_type == 2 {
             let [a, b, c, d, ..] = entry.scratch;
-            Target::Soft(heap_name(names, u64::from(u32::from_le_bytes([a, b, c, d])))?)
+            Target::Soft(name(heap_name(names, u64::from(u32::from_le_bytes([a, b, c, d])))?))
         } else {
             Target::Hard(entry.object_header_address)
         };
-        links.push(Link { name: heap_name(names, entry.link_name_offset)?, target });
+        links.push(Link { name: name(heap_name(names, entry.link_name_offset)?), target });
     }
     Ok(())
 }
 
 /// The name at `offset` of a local heap.
-pub(super) fn heap_name(names: &[u8], offset: u64) -> Result<String> {
+pub(super) fn heap_name(names: &[u8], offset: u64) -> Result<&[u8]> {
     let rest = usize::try_from(offset).ok().and_then(|offset| names.get(offset..));
     let name = rest.and_then(|rest| rest.iter().position(|byte| *byte == 0).and_then(|end| rest.get(..end)));
-    text(name.ok_or_else(|| Error::data_loss(format!("no name at byte {offset} of a local heap")))?)
+    name.ok_or_else(|| Error::data_loss(format!("no name at byte {offset} of a local heap")))
 }

@@ -5,7 +5,11 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::fetch::Outcome;
+use super::stored_type::StoredType;
+use crate::error::{Error, Result};
 
 mod array_index;
 mod attribute;
@@ -58,6 +62,15 @@ pub(crate) fn stored_chunks(
     indexed: &Indexed,
 ) -> Outcome<Vec<StoredChunk>> {
     View::parse(blocks, addressing, |view| chunk_index::stored_chunks(view, indexed))
+}
+
+/// The type in `encoded`, as libhdf5 encodes a type by itself: two bytes, then a datatype message.
+///
+/// # Errors
+/// `DataLoss` for what is no datatype message, `Unimplemented` for one that is not known.
+pub(crate) fn encoded_type(encoded: &[u8]) -> Result<StoredType> {
+    let message = encoded.get(2..).ok_or_else(|| Error::data_loss("an encoded datatype is cut off"))?;
+    datatype::parse(Bytes::copy_from_slice(message))
 }
 
 #[cfg(test)]

@@ -159,6 +159,7 @@ pub(super) fn parser_error(error: &hdf5_reader::error::Error) -> Error {
         Parser::ResourceLimit(_) => Error::resource_exhausted(message),
         Parser::UnsupportedSuperblockVersion(_)
         | Parser::UnsupportedObjectHeaderVersion(_)
+        | Parser::UnsupportedDataspaceVersion(_)
         | Parser::UnsupportedLayoutClass(_)
         | Parser::UnsupportedLayoutVersion(_)
         | Parser::UnsupportedFilterPipelineVersion(_)

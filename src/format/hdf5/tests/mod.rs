@@ -9,3 +9,4 @@ mod index;
 mod laziness;
 pub(in crate::format::hdf5) mod memory;
 mod ranges;
+mod refused;

@@ -1,16 +1,17 @@
 //! Artifacts and collections that meet criteria, page by page.
 
-use rusqlite::{Row, Transaction, params, params_from_iter};
+use rusqlite::{Transaction, params, params_from_iter};
 
 use super::Mirror;
 use super::artifact;
 use super::conditions::Conditions;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::criteria::{Criteria, FeatureLabel};
 use crate::model::page::{CollectionEntry, Entry, NAMED_MEMBERS, Part, Position};
 use crate::registry::native::failure;
 use crate::registry::native::query::RANKED;
 use crate::registry::native::search::{self, quoted};
+use crate::registry::parts;
 
 /// Artifacts from which on a label is common: then a walk by key soon meets some.
 const COMMON: i64 = 10_000;
@@ -38,33 +39,8 @@ fn part(
     after: Option<Position>,
     limit: u64,
 ) -> Result<Part<Entry>> {
-    if limit == 0 {
-        return Ok(Part::default());
-    }
-    let mut entries = Vec::new();
-    let before = match after {
-        Some(Position::Collection(before)) => before,
-        Some(Position::Label(_) | Position::Member { .. }) => {
-            return Err(Error::invalid("'page_token' is not of a listing"));
-        }
-        after => {
-            if criteria.wants_artifacts() {
-                let artifacts = artifacts(transaction, criteria, after, limit)?;
-                entries = artifacts.entries;
-                if artifacts.next.is_some() {
-                    return Ok(Part { entries, next: artifacts.next });
-                }
-            }
-            None
-        }
-    };
-    if !criteria.wants_collections() {
-        return Ok(Part { entries, next: None });
-    }
-    let left = limit.saturating_sub(entries.len() as u64);
-    let collections = collections(transaction, criteria, before, left)?;
-    entries.extend(collections.entries);
-    Ok(Part { entries, next: collections.next })
+    let artifacts = |after, limit| artifacts(transaction, criteria, after, limit);
+    parts::listing(criteria, after, limit, artifacts, |after, limit| collections(transaction, criteria, after, limit))
 }
 
 fn artifacts(
@@ -98,8 +74,7 @@ fn artifacts(
         limit.saturating_add(1)
     );
     let mut found = artifact::query(transaction, &sql, params_from_iter(conditions.values()))?;
-    let more = found.len() as u64 > limit;
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+    let more = parts::cut(&mut found, limit);
     let next = found.last().filter(|_| more).map(|last| match (&words, by_rank) {
         (Some(_), true) => Position::Ranked(passed.saturating_add(limit)),
         (Some(_), false) => Position::Before(last.id),
@@ -138,35 +113,16 @@ fn collections(
         limit.saturating_add(1)
     );
     let mut statement = transaction.prepare_cached(&sql).map_err(failure::of)?;
-    let rows = statement.query_map(params_from_iter(conditions.values()), from_row).map_err(failure::of)?;
+    let rows = statement.query_map(params_from_iter(conditions.values()), parts::collection).map_err(failure::of)?;
     let mut found: Vec<(i64, CollectionEntry)> = rows.collect::<rusqlite::Result<_>>().map_err(failure::of)?;
-    let more = found.len() as u64 > limit;
-    found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-    let next = match found.last() {
-        Some((_, last)) if more => Some(Position::Collection(Some(last.key.clone()))),
-        // No room was left for any.
-        None if more => Some(Position::Collection(after)),
-        _ => None,
-    };
+    let more = parts::cut(&mut found, limit);
+    let next = parts::after_collections(&found, more, after);
     let mut entries = Vec::with_capacity(found.len());
     for (id, mut entry) in found {
         entry.artifacts = members(transaction, id)?;
         entries.push(Entry::Collection(entry));
     }
     Ok(Part { entries, next })
-}
-
-fn from_row(row: &Row<'_>) -> rusqlite::Result<(i64, CollectionEntry)> {
-    let entry = CollectionEntry {
-        uid: row.get(1)?,
-        key: row.get(2)?,
-        description: row.get(3)?,
-        created_at: row.get(4)?,
-        created_by: row.get(5)?,
-        n_artifacts: u64::try_from(row.get::<_, i64>(6)?).unwrap_or(0),
-        artifacts: Vec::new(),
-    };
-    Ok((row.get(0)?, entry))
 }
 
 /// uid and key of the first members.

@@ -3,9 +3,10 @@
 use rusqlite::params;
 
 use super::Mirror;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::model::page::{Member, Part, Position};
 use crate::registry::native::failure;
+use crate::registry::parts;
 
 impl Mirror {
     /// At most `limit` members of the collections that a listing shows, by key of the collection and place in it,
@@ -18,11 +19,7 @@ impl Mirror {
         after: Option<Position>,
         limit: u64,
     ) -> Result<Part<Member>> {
-        let (key, place) = match after {
-            None => (String::new(), -1),
-            Some(Position::Member { collection, position }) => (collection, failure::signed(position, "position")?),
-            Some(_) => return Err(Error::invalid("'page_token' is not of the members of collections")),
-        };
+        let (key, place) = parts::member_place(after)?;
         // Of several collections with one key the newest stands for all.
         let sql = format!(
             "SELECT c.uid, c.key, m.position, a.uid, a.key, a.version FROM collections c \
@@ -36,25 +33,8 @@ impl Mirror {
         );
         self.read(move |transaction| {
             let mut statement = transaction.prepare_cached(&sql).map_err(failure::of)?;
-            let rows = statement.query_map(params![key, place], |row| {
-                Ok(Member {
-                    collection_uid: row.get(0)?,
-                    collection_key: row.get(1)?,
-                    position: u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0),
-                    artifact_uid: row.get(3)?,
-                    artifact_key: row.get(4)?,
-                    version: row.get(5)?,
-                })
-            });
-            let rows = rows.map_err(failure::of)?;
-            let mut entries: Vec<Member> = rows.collect::<rusqlite::Result<_>>().map_err(failure::of)?;
-            let more = entries.len() as u64 > limit;
-            entries.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
-            let next = entries
-                .last()
-                .filter(|_| more)
-                .map(|last| Position::Member { collection: last.collection_key.clone(), position: last.position });
-            Ok(Part { entries, next })
+            let rows = statement.query_map(params![key, place], parts::member).map_err(failure::of)?;
+            Ok(parts::members(rows.collect::<rusqlite::Result<_>>().map_err(failure::of)?, limit))
         })
         .await
     }
