@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! descriptor ─▶ info  ─▶ engine.prepare ─▶ FlightInfo: schema, endpoints with tickets
-//! ticket     ─▶ get   ─▶ engine.prepare ─▶ stream ─▶ split ─▶ encode ─▶ guard ─▶ client
+//! ticket     ─▶ get   ─▶ engine.prepare ─▶ stream ─▶ split ─▶ encode ─▶ guard ─▶ direct ─▶ client
 //! action     ─▶ action ─▶ engine ─▶ JSON
 //! ```
 
@@ -17,6 +17,7 @@ mod body;
 pub mod client;
 mod deadline;
 mod dictionary;
+mod direct;
 mod encode;
 pub mod entry;
 mod get;
@@ -24,6 +25,8 @@ mod guard;
 mod info;
 mod json;
 mod list;
+mod message;
+mod pieces;
 mod service;
 mod size;
 mod split;
