@@ -2,10 +2,9 @@
 //!
 //! Sits between tonic's server, which decodes the call and writes the headers of the answer, and HTTP/2. The
 //! codec of tonic copies each message into a buffer of its own; here the body that it would make is replaced
-//! by one that hands on the frames of [`Message`]. Everything else of a call stays tonic's: limits, errors
-//! before the first message, headers.
+//! by one that hands on [`Frames`]. Everything else of a call stays tonic's: limits, errors before the first
+//! message, headers.
 
-use std::collections::VecDeque;
 use std::convert::Infallible;
 use std::fmt;
 use std::pin::Pin;
@@ -13,18 +12,21 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::Bytes;
-use futures::Stream;
 use futures::future::BoxFuture;
 use futures::stream::{self, BoxStream, StreamExt};
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue};
 use http_body::{Body, Frame};
 use tonic::codegen::Service;
 use tonic::server::NamedService;
 use tonic::{Response, Status};
 
+use super::frames::Frames;
 use super::message::Message;
 use super::status::to_status;
 use crate::error::Error;
+
+/// The call whose answers go this way.
+const CALL: &str = "DoGet";
 
 /// The messages of an answer; an error is the last.
 pub(super) type Messages = BoxStream<'static, Result<Message, Status>>;
@@ -35,7 +37,7 @@ struct HandedOver(Arc<Mutex<Option<Messages>>>);
 
 /// The response whose body [`Direct`] makes of `messages`. Without it, the response is an error.
 pub(super) fn handed_over<T: 'static>(messages: Messages) -> Response<BoxStream<'static, Result<T, Status>>> {
-    let lost = async { Err(to_status("DoGet", &Error::internal("the messages of an answer were not taken over"))) };
+    let lost = async { Err(to_status(CALL, &Error::internal("the messages of an answer were not taken over"))) };
     let mut response = Response::new(stream::once(lost).boxed());
     response.extensions_mut().insert(HandedOver(Arc::new(Mutex::new(Some(messages)))));
     response
@@ -81,29 +83,39 @@ fn taken(messages: &Mutex<Option<Messages>>) -> Option<Messages> {
 
 /// The body of a response: the frames of its messages, then the status as trailers. Dropping it drops the
 /// messages.
+#[derive(Debug)]
 pub(super) struct MessageBody {
-    /// None when the stream has ended.
-    messages: Option<Messages>,
-    /// Frames of the message that is being sent.
-    frames: VecDeque<Bytes>,
+    source: Source,
+    /// What is written and not yet sent: parts of one message, or of short ones that were ready together.
+    frames: Frames,
+}
+
+/// What is still to come after the frames.
+enum Source {
+    Messages(Messages),
+    Status(Status),
+    Nothing,
 }
 
 impl MessageBody {
     /// The body of an answer of `messages`.
     pub(super) fn new(messages: Messages) -> Self {
-        Self { messages: Some(messages), frames: VecDeque::new() }
+        Self { source: Source::Messages(messages), frames: Frames::default() }
     }
 
-    /// The last frame: how the call ended.
-    fn end(&mut self, status: &Status) -> Frame<Bytes> {
-        self.messages = None;
-        let mut trailers = HeaderMap::new();
-        if let Err(status) = status.add_header(&mut trailers) {
-            // A status that cannot be written is told by one that can.
-            trailers.clear();
-            trailers.insert(Status::GRPC_STATUS, http::HeaderValue::from(i32::from(status.code())));
-        }
-        Frame::trailers(trailers)
+    /// Writes the next message; false when it has to be waited for.
+    fn advance(&mut self, messages: Poll<Option<Result<Message, Status>>>) -> bool {
+        let status = match messages {
+            Poll::Pending => return false,
+            Poll::Ready(Some(Ok(message))) => match message.write(&mut self.frames) {
+                Ok(()) => return true,
+                Err(error) => to_status(CALL, &error),
+            },
+            Poll::Ready(Some(Err(status))) => status,
+            Poll::Ready(None) => Status::ok(""),
+        };
+        self.source = Source::Status(status);
+        true
     }
 }
 
@@ -111,37 +123,53 @@ impl Body for MessageBody {
     type Data = Bytes;
     type Error = Status;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
         loop {
-            if let Some(frame) = self.frames.pop_front() {
+            if let Some(frame) = self.frames.next() {
                 return Poll::Ready(Some(Ok(Frame::data(frame))));
             }
-            let Some(messages) = &mut self.messages else { return Poll::Ready(None) };
-            let status = match std::task::ready!(Pin::new(messages).poll_next(context)) {
-                Some(Ok(message)) => match message.frames() {
-                    Ok(frames) => {
-                        self.frames = frames;
-                        continue;
-                    }
-                    Err(error) => to_status("DoGet", &error),
-                },
-                Some(Err(status)) => status,
-                None => Status::ok(""),
+            if let Source::Messages(messages) = &mut self.source {
+                let next = messages.as_mut().poll_next(context);
+                if self.advance(next) {
+                    continue;
+                }
+            }
+            if let Some(frame) = self.frames.next_at_once() {
+                return Poll::Ready(Some(Ok(Frame::data(frame))));
+            }
+            return match std::mem::replace(&mut self.source, Source::Nothing) {
+                Source::Messages(messages) => {
+                    self.source = Source::Messages(messages);
+                    Poll::Pending
+                }
+                Source::Status(status) => Poll::Ready(Some(Ok(Frame::trailers(trailers(&status))))),
+                Source::Nothing => Poll::Ready(None),
             };
-            return Poll::Ready(Some(Ok(self.end(&status))));
         }
     }
 
     fn is_end_stream(&self) -> bool {
-        self.messages.is_none() && self.frames.is_empty()
+        matches!(self.source, Source::Nothing)
     }
 }
 
-impl fmt::Debug for MessageBody {
+/// The trailers that tell how a call ended.
+fn trailers(status: &Status) -> HeaderMap {
+    let mut trailers = HeaderMap::new();
+    if status.add_header(&mut trailers).is_err() {
+        // A message that cannot be written is left out.
+        trailers.clear();
+        trailers.insert(Status::GRPC_STATUS, HeaderValue::from(status.code() as i32));
+    }
+    trailers
+}
+
+impl fmt::Debug for Source {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.debug_struct("MessageBody").field("frames", &self.frames.len()).finish_non_exhaustive()
+        formatter.write_str(match self {
+            Self::Messages(_) => "Messages",
+            Self::Status(_) => "Status",
+            Self::Nothing => "Nothing",
+        })
     }
 }

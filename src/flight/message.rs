@@ -1,36 +1,27 @@
 //! A Flight message on its way out: the header of an Arrow IPC message, and its body in pieces.
 //!
-//! Sits between the encoder and [`super::direct`]. A message becomes frames: its first bytes (the prefix of
-//! gRPC and the head of the protobuf message `FlightData`) are written here, and long pieces of the body
-//! follow as they lie in memory. Nothing is compressed.
+//! Sits between the encoder and [`super::direct`]. Written here are the first bytes of a message: the prefix
+//! of gRPC and the head of the protobuf message `FlightData`. The pieces follow as they lie in memory. Nothing
+//! is compressed.
 //!
 //! ```text
 //! 0 length | 2 header | 1000 length │ piece │ piece │ padding, short pieces │ piece …
 //! └────────── one frame ──────────┘   └─ frames of their own, not copied ─┘
 //! ```
 
-use std::collections::VecDeque;
 use std::fmt;
 
 use arrow::buffer::Buffer;
 use arrow::ipc::writer::EncodedData;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::{BufMut, BytesMut};
 use prost::encoding::{WireType, encode_key, encode_varint, encoded_len_varint, key_len};
 
+use super::frames::Frames;
 use crate::error::{Error, Result};
 
 /// Fields of the protobuf message `FlightData`.
 const DATA_HEADER: u32 = 2;
 const DATA_BODY: u32 = 1000;
-
-/// The prefix of a gRPC message: whether it is compressed, and its length.
-const PREFIX: usize = 5;
-
-/// Pieces of fewer bytes are copied, together with their neighbours: a frame of their own costs more.
-const COPIED_BYTES: usize = 16 << 10;
-
-/// A frame of copied pieces ends when it has this many bytes.
-const JOINED_BYTES: usize = 64 << 10;
 
 /// Largest message: protobuf ends there.
 const LARGEST_MESSAGE: usize = (2 << 30) - 1;
@@ -48,11 +39,11 @@ impl Message {
         Self { header, body }
     }
 
-    /// The frames that carry the message, in order.
+    /// Writes the message, with what gRPC puts before it, into `frames`.
     ///
     /// # Errors
-    /// `ResourceExhausted` for a message of 2 GiB or more.
-    pub(super) fn frames(self) -> Result<VecDeque<Bytes>> {
+    /// `ResourceExhausted` for a message of 2 GiB or more; then nothing is written.
+    pub(super) fn write(self, frames: &mut Frames) -> Result<()> {
         let body: usize = self.body.iter().map(Buffer::len).sum();
         let length = field_length(DATA_HEADER, self.header.len()) + field_length(DATA_BODY, body);
         if length > LARGEST_MESSAGE {
@@ -60,14 +51,14 @@ impl Message {
                 "a message has {length} bytes, the limit is {LARGEST_MESSAGE}"
             )));
         }
-        let mut frames = Frames::with_capacity(PREFIX + length - body);
-        frames.joined.put_u8(0);
-        frames.joined.put_u32(length as u32);
-        put_head(&mut frames.joined, DATA_HEADER, self.header.len());
-        frames.joined.put_slice(&self.header);
-        put_head(&mut frames.joined, DATA_BODY, body);
-        self.body.into_iter().for_each(|piece| frames.push(piece));
-        Ok(frames.finish())
+        let head = frames.short();
+        head.put_u8(0);
+        head.put_u32(length as u32);
+        put_key(head, DATA_HEADER, self.header.len());
+        head.put_slice(&self.header);
+        put_key(head, DATA_BODY, body);
+        self.body.into_iter().for_each(|piece| frames.buffer(piece));
+        Ok(())
     }
 }
 
@@ -84,59 +75,15 @@ impl fmt::Debug for Message {
     }
 }
 
-/// Bytes of a field of bytes; an empty one is left out.
+/// Bytes of a field of `length` bytes; an empty one is left out.
 fn field_length(tag: u32, length: usize) -> usize {
     if length == 0 { 0 } else { key_len(tag) + encoded_len_varint(length as u64) + length }
 }
 
 /// Writes what comes before the bytes of a field.
-fn put_head(out: &mut BytesMut, tag: u32, length: usize) {
+fn put_key(out: &mut BytesMut, tag: u32, length: usize) {
     if length > 0 {
         encode_key(tag, WireType::LengthDelimited, out);
         encode_varint(length as u64, out);
-    }
-}
-
-/// Frames being made.
-struct Frames {
-    done: VecDeque<Bytes>,
-    joined: BytesMut,
-}
-
-impl Frames {
-    fn with_capacity(head: usize) -> Self {
-        Self { done: VecDeque::new(), joined: BytesMut::with_capacity(head) }
-    }
-
-    fn push(&mut self, piece: Buffer) {
-        if piece.len() < COPIED_BYTES {
-            self.joined.put_slice(&piece);
-            if self.joined.len() >= JOINED_BYTES {
-                self.end_joined();
-            }
-            return;
-        }
-        self.end_joined();
-        self.done.push_back(Bytes::from_owner(Held(piece)));
-    }
-
-    fn end_joined(&mut self) {
-        if !self.joined.is_empty() {
-            self.done.push_back(std::mem::take(&mut self.joined).freeze());
-        }
-    }
-
-    fn finish(mut self) -> VecDeque<Bytes> {
-        self.end_joined();
-        self.done
-    }
-}
-
-/// Arrow's memory, held until the connection has taken it.
-struct Held(Buffer);
-
-impl AsRef<[u8]> for Held {
-    fn as_ref(&self) -> &[u8] {
-        self.0.as_slice()
     }
 }

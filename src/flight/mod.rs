@@ -20,6 +20,7 @@ mod dictionary;
 mod direct;
 mod encode;
 pub mod entry;
+mod frames;
 mod get;
 mod guard;
 mod info;

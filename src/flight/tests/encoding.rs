@@ -16,6 +16,7 @@ use prost::Message as _;
 use super::zoo;
 use crate::error::{Error, Kind, Result};
 use crate::flight::encode::messages;
+use crate::flight::frames::Frames;
 use crate::flight::message::Message;
 use crate::flight::split::MessageLimits;
 
@@ -32,7 +33,9 @@ fn encode(schema: &Arc<Schema>, batches: &[RecordBatch], limits: MessageLimits) 
 
 /// The message that a client finds in the frames.
 fn received(message: Message) -> Result<FlightData> {
-    let bytes = message.frames()?.iter().flatten().copied().collect::<Vec<u8>>();
+    let mut frames = Frames::default();
+    message.write(&mut frames)?;
+    let bytes = std::iter::from_fn(|| frames.next_at_once()).collect::<Vec<_>>().concat();
     let (prefix, message) = bytes.split_at(5);
     assert_eq!(prefix, [&[0], &(message.len() as u32).to_be_bytes()[..]].concat());
     Ok(FlightData::decode(message).unwrap())
