@@ -8,16 +8,15 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::datatypes::{DataType, SchemaRef};
-use arrow::ipc::writer::{
-    DictionaryHandling, DictionaryTracker, EncodedData, IpcDataGenerator, IpcWriteContext, IpcWriteOptions,
-};
+use arrow::ipc::writer::{DictionaryHandling, DictionaryTracker, IpcDataGenerator, IpcWriteContext, IpcWriteOptions};
 use arrow::record_batch::RecordBatch;
-use arrow_flight::FlightData;
 use futures::Stream;
 use futures::StreamExt;
 use futures::stream;
 
 use super::dictionary::LargeDictionaries;
+use super::message::Message;
+use super::pieces::{Pieces, holds_dictionary};
 use super::size::{check_schema, message_size};
 use super::split::{MessageLimits, fitting_rows};
 use crate::engine::BatchStream;
@@ -35,7 +34,7 @@ pub(super) fn messages(
     schema: &SchemaRef,
     batches: BatchStream,
     limits: MessageLimits,
-) -> Result<impl Stream<Item = Result<FlightData>> + Send + use<>> {
+) -> Result<impl Stream<Item = Result<Message>> + Send + use<>> {
     let (encoder, first) = Encoder::new(schema, limits)?;
     let remaining = Remaining { encoder, batches, current: None, cut: Vec::new(), ready: Vec::new() };
     Ok(stream::once(std::future::ready(Ok(first))).chain(stream::try_unfold(remaining, Remaining::next)))
@@ -50,7 +49,7 @@ struct Remaining {
     /// What is cut off: pieces of large dictionaries, then rows; the next one last.
     cut: Vec<Cut>,
     /// Encoded messages, the next one last.
-    ready: Vec<FlightData>,
+    ready: Vec<Message>,
 }
 
 /// A part of a batch that is encoded at once.
@@ -62,7 +61,7 @@ enum Cut {
 }
 
 impl Remaining {
-    async fn next(mut self) -> Result<Option<(FlightData, Self)>> {
+    async fn next(mut self) -> Result<Option<(Message, Self)>> {
         loop {
             if let Some(message) = self.ready.pop() {
                 return Ok(Some((message, self)));
@@ -107,24 +106,30 @@ struct Encoder {
     tracker: DictionaryTracker,
     options: IpcWriteOptions,
     dictionaries: LargeDictionaries,
+    has_dictionaries: bool,
+    /// Encodes rows without copying them; none where they have to be copied.
+    pieces: Option<Pieces>,
 }
 
 impl Encoder {
     /// The encoder and the schema message.
-    fn new(schema: &SchemaRef, limits: MessageLimits) -> Result<(Self, FlightData)> {
+    fn new(schema: &SchemaRef, limits: MessageLimits) -> Result<(Self, Message)> {
         check_schema(schema)?;
+        let options = IpcWriteOptions::default();
         let mut encoder = Self {
             schema: Arc::clone(schema),
             limits,
             generator: IpcDataGenerator::default(),
             context: IpcWriteContext::default(),
             tracker: DictionaryTracker::new(false),
-            options: IpcWriteOptions::default(),
+            pieces: Pieces::new(schema, &options)?,
+            options,
             dictionaries: LargeDictionaries::default(),
+            has_dictionaries: schema.fields().iter().any(|field| holds_dictionary(field.data_type())),
         };
         let message =
             encoder.generator.schema_to_bytes_with_dictionary_tracker(schema, &mut encoder.tracker, &encoder.options);
-        Ok((encoder, flight_data(message)))
+        Ok((encoder, message.into()))
     }
 
     /// Refuses a batch of another schema: a client would read it wrongly.
@@ -156,26 +161,36 @@ impl Encoder {
     }
 
     /// The messages of a part: dictionaries that are new, then the rows.
-    fn encode(&mut self, cut: &Cut) -> Result<Vec<FlightData>> {
-        let (batch, handling) = match cut {
-            Cut::Dictionaries(batch) => (batch, DictionaryHandling::Delta),
-            Cut::Rows(batch) => (batch, DictionaryHandling::Resend),
-        };
+    fn encode(&mut self, cut: &Cut) -> Result<Vec<Message>> {
+        match cut {
+            Cut::Dictionaries(batch) => Ok(self.generate(batch, DictionaryHandling::Delta)?.0),
+            Cut::Rows(batch) if self.pieces.is_none() => {
+                let (mut messages, rows) = self.generate(batch, DictionaryHandling::Resend)?;
+                messages.push(rows);
+                Ok(messages)
+            }
+            Cut::Rows(batch) => {
+                let mut messages = Vec::new();
+                if self.has_dictionaries {
+                    messages = self.generate(&batch.slice(0, 0), DictionaryHandling::Resend)?.0;
+                }
+                if let Some(pieces) = &mut self.pieces {
+                    messages.push(pieces.message(batch)?);
+                }
+                Ok(messages)
+            }
+        }
+    }
+
+    /// New dictionaries and the rows, copied.
+    fn generate(&mut self, batch: &RecordBatch, handling: DictionaryHandling) -> Result<(Vec<Message>, Message)> {
         let options = self.options.clone().with_dictionary_handling(handling);
-        let (dictionaries, rows) = self.run(batch, &options)?;
-        let rows = matches!(cut, Cut::Rows(_)).then_some(rows);
-        Ok(dictionaries.into_iter().chain(rows).map(flight_data).collect())
+        let (dictionaries, rows) = self
+            .generator
+            .encode(batch, &mut self.tracker, &options, &mut self.context)
+            .map_err(|error| Error::internal(format!("a batch could not be encoded: {error}")).with_source(error))?;
+        Ok((dictionaries.into_iter().map(Message::from).collect(), rows.into()))
     }
-
-    fn run(&mut self, batch: &RecordBatch, options: &IpcWriteOptions) -> Result<(Vec<EncodedData>, EncodedData)> {
-        self.generator
-            .encode(batch, &mut self.tracker, options, &mut self.context)
-            .map_err(|error| Error::internal(format!("a batch could not be encoded: {error}")).with_source(error))
-    }
-}
-
-fn flight_data(encoded: EncodedData) -> FlightData {
-    FlightData::new().with_data_header(encoded.ipc_message).with_data_body(encoded.arrow_data)
 }
 
 /// `batch` with columns of views holding no more than their own bytes.

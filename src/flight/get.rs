@@ -2,12 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow_flight::FlightData;
 use futures::Stream;
 use prost::bytes::Bytes;
 
 use super::aside::aside;
 use super::encode::messages;
+use super::message::Message;
 use super::service::Settings;
 use super::split::MessageLimits;
 use crate::config::LARGEST_MESSAGE_BYTES;
@@ -24,7 +24,7 @@ pub(super) async fn get(
     engine: &Arc<Engine>,
     settings: &Settings,
     ticket: Bytes,
-) -> Result<impl Stream<Item = Result<FlightData>> + Send + use<>> {
+) -> Result<impl Stream<Item = Result<Message>> + Send + use<>> {
     let most = settings.max_ticket_bytes;
     let decoded = aside(ticket.len(), move || decode_ticket(&ticket, most)).await?;
     let ServerTicket { request, rows, pins } = match decoded {

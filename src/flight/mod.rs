@@ -6,7 +6,7 @@
 //!
 //! ```text
 //! descriptor ─▶ info  ─▶ engine.prepare ─▶ FlightInfo: schema, endpoints with tickets
-//! ticket     ─▶ get   ─▶ engine.prepare ─▶ stream ─▶ split ─▶ encode ─▶ guard ─▶ client
+//! ticket     ─▶ get   ─▶ engine.prepare ─▶ stream ─▶ split ─▶ encode ─▶ guard ─▶ direct ─▶ client
 //! action     ─▶ action ─▶ engine ─▶ JSON
 //! ```
 
@@ -17,13 +17,17 @@ mod body;
 pub mod client;
 mod deadline;
 mod dictionary;
+mod direct;
 mod encode;
 pub mod entry;
+mod frames;
 mod get;
 mod guard;
 mod info;
 mod json;
 mod list;
+mod message;
+mod pieces;
 mod service;
 mod size;
 mod split;

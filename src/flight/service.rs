@@ -16,6 +16,7 @@ use tonic::{Request, Response, Status, Streaming};
 use super::answer::Answer;
 use super::aside::aside;
 use super::deadline::Deadline;
+use super::direct::handed_over;
 use super::guard::Guard;
 use super::status::to_status;
 use super::{action, get, info, list};
@@ -48,7 +49,7 @@ impl From<&Config> for Settings {
     }
 }
 
-/// Serves one engine over Arrow Flight.
+/// Serves one engine over Arrow Flight, by [`serve`](super::serve): elsewhere, `DoGet` answers with an error.
 #[derive(Clone, Debug)]
 pub struct Service {
     engine: Arc<Engine>,
@@ -139,7 +140,7 @@ impl FlightService for Service {
         let guard = self.guard("DoGet", request.metadata())?;
         let ticket = request.into_inner().ticket;
         let messages = guard.run(get::get(&self.engine, &self.settings, ticket)).await?;
-        Ok(Response::new(guard.stream(messages)))
+        Ok(handed_over(guard.stream(messages)))
     }
 
     async fn do_put(&self, _request: Request<Streaming<FlightData>>) -> Result<Response<Self::DoPutStream>, Status> {

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use tonic::transport::Server;
 use tonic::transport::server::TcpIncoming;
 
+use super::direct::Direct;
 use crate::config::Config;
 use crate::error::{Error, Result};
 use crate::ticket::DESCRIPTORS;
@@ -71,7 +72,7 @@ pub async fn serve<S: FlightService>(
         .http2_max_header_list_size(MAX_HEADER_BYTES)
         .http2_keepalive_interval(Some(KEEPALIVE_INTERVAL))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
-        .add_service(flight)
+        .add_service(Direct(flight))
         .add_service(health)
         .add_service(reflection().build_v1().map_err(bad_descriptors)?)
         .add_service(reflection().build_v1alpha().map_err(bad_descriptors)?)

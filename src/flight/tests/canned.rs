@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::error::{Error, Result};
 use crate::flight::deadline::Deadline;
+use crate::flight::direct::handed_over;
 use crate::flight::encode::messages;
 use crate::flight::guard::Guard;
 use crate::flight::split::MessageLimits;
@@ -101,7 +102,7 @@ impl FlightService for Canned {
                 messages(&schema, batches, MessageLimits::new(2 << 20, 3 << 20, None, None))
             })
             .await?;
-        Ok(Response::new(guard.stream(messages)))
+        Ok(handed_over(guard.stream(messages)))
     }
 
     async fn handshake(

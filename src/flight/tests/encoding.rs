@@ -11,11 +11,13 @@ use arrow_flight::decode::FlightRecordBatchStream;
 use arrow_flight::error::FlightError;
 use futures::{StreamExt, TryStreamExt, stream};
 use proptest::prelude::*;
-use prost::Message;
+use prost::Message as _;
 
 use super::zoo;
 use crate::error::{Error, Kind, Result};
 use crate::flight::encode::messages;
+use crate::flight::frames::Frames;
+use crate::flight::message::Message;
 use crate::flight::split::MessageLimits;
 
 const WIDE: MessageLimits = MessageLimits { bytes: 2 << 20, rows: usize::MAX, dictionary_bytes: 2 << 20 };
@@ -26,7 +28,17 @@ fn run<T>(future: impl Future<Output = T>) -> T {
 
 fn encode(schema: &Arc<Schema>, batches: &[RecordBatch], limits: MessageLimits) -> Result<Vec<FlightData>> {
     let batches = stream::iter(batches.to_vec()).map(Ok).boxed();
-    run(messages(schema, batches, limits)?.try_collect())
+    run(messages(schema, batches, limits)?.map(|message| received(message?)).try_collect())
+}
+
+/// The message that a client finds in the frames.
+fn received(message: Message) -> Result<FlightData> {
+    let mut frames = Frames::default();
+    message.write(&mut frames)?;
+    let bytes = std::iter::from_fn(|| frames.next_at_once()).collect::<Vec<_>>().concat();
+    let (prefix, message) = bytes.split_at(5);
+    assert_eq!(prefix, [&[0], &(message.len() as u32).to_be_bytes()[..]].concat());
+    Ok(FlightData::decode(message).unwrap())
 }
 
 fn decode(messages: &[FlightData]) -> Vec<RecordBatch> {
@@ -82,7 +94,7 @@ fn the_schema_comes_before_the_first_batch_is_asked_for() {
     let never = stream::pending().boxed();
     let first = run(async {
         let messages = messages(&schema, never, WIDE).unwrap();
-        std::pin::pin!(messages).next().await.unwrap().unwrap()
+        received(std::pin::pin!(messages).next().await.unwrap().unwrap()).unwrap()
     });
     assert_eq!(kind(&first), MessageHeader::Schema);
 }
@@ -108,7 +120,8 @@ fn a_batch_of_another_schema_is_a_fault() {
 fn an_error_keeps_its_kind_and_ends_the_stream() {
     let batch = zoo::batch(3);
     let batches = stream::iter([Ok(batch.clone()), Err(Error::data_loss("chunk 7 is cut off")), Ok(batch.clone())]);
-    let items: Vec<_> = run(messages(&batch.schema(), batches.boxed(), WIDE).unwrap().collect());
+    let messages = messages(&batch.schema(), batches.boxed(), WIDE).unwrap();
+    let items: Vec<_> = run(messages.map(|message| received(message?)).collect());
     let (last, before) = items.split_last().unwrap();
     assert!(before.iter().all(Result::is_ok));
     assert_eq!(before.iter().flatten().filter_map(rows).collect::<Vec<_>>(), [3]);

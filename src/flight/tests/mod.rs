@@ -4,6 +4,8 @@
 mod canned;
 mod encoding;
 mod forms;
+mod framing;
+mod pieces;
 mod serving;
 mod sizes;
 mod zoo;
