@@ -11,6 +11,7 @@ mod filters;
 mod get;
 #[cfg(feature = "libhdf5")]
 mod hdf5_worker;
+mod index;
 mod inspect;
 mod label;
 mod labels;
@@ -103,6 +104,8 @@ enum Command {
     Get(get::Get),
     /// Show which ranges of which objects a slice would read.
     Explain(explain::Explain),
+    /// Build the column index of a sparse matrix, which makes a few genes of all cells quick.
+    Index(index::Index),
     /// Read HDF5 with libhdf5 for a server, which starts this by itself.
     #[cfg(feature = "libhdf5")]
     Hdf5Worker(hdf5_worker::Hdf5Worker),
@@ -161,6 +164,7 @@ async fn dispatch(cli: Cli) -> Result<()> {
         Command::Tree(command) => command.run(common).await,
         Command::Get(command) => command.run(common).await,
         Command::Explain(command) => command.run(common).await,
+        Command::Index(command) => command.run(common).await,
         #[cfg(feature = "libhdf5")]
         Command::Hdf5Worker(command) => command.run(),
     }

@@ -19,7 +19,7 @@ mod value;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::engine::{EngineOptions, LaminDb, Limits};
+use crate::engine::{ColumnIndexOptions, EngineOptions, LaminDb, Limits};
 use crate::ticket::MAX_TICKET_BYTES;
 
 pub use load::{ENVIRONMENT_PREFIX, INSTANCE_FLAG, Layers};
@@ -45,6 +45,8 @@ pub struct Config {
     pub limits: Limits,
     /// Where blocks of objects are kept on disk.
     pub disk_cache: DiskCache,
+    /// Where sparse matrices are kept stored the other way.
+    pub column_index: ColumnIndexOptions,
     /// Storages that may be read besides those the registry knows.
     pub storages: Vec<Storage>,
     /// LaminDB instances that are served besides the registry.
@@ -106,6 +108,7 @@ impl Default for Config {
             transport: Transport::default(),
             limits: Limits::default(),
             disk_cache: DiskCache::default(),
+            column_index: ColumnIndexOptions { folder: PathBuf::new(), max_bytes: 10 << 30, after: 4 },
             storages: Vec::new(),
             instances: Vec::new(),
         }
@@ -122,6 +125,7 @@ impl Config {
             disk_cache: Some(&self.disk_cache)
                 .filter(|cache| !cache.path.as_os_str().is_empty())
                 .map(|cache| (cache.path.clone(), cache.bytes)),
+            column_index: Some(&self.column_index).filter(|options| !options.folder.as_os_str().is_empty()).cloned(),
             limits: self.limits.clone(),
             hdf5_worker: cfg!(feature = "libhdf5").then(|| std::env::current_exe().ok()).flatten(),
             user: String::new(),

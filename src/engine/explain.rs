@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::hierarchy::ColumnSlice;
 use super::slice::{Answer, Slice};
 use crate::error::Result;
 use crate::plan::requests::request_bytes;
@@ -60,8 +61,32 @@ impl Slice {
         if let (Value::Object(summary), Value::Object(detail)) = (&mut summary, detail) {
             summary.remove("estimate");
             summary.extend(detail);
+            if let Some(columns) = &self.columns {
+                summary.insert("column_index".into(), self.explain_columns(columns).await?);
+            }
         }
         Ok(summary)
+    }
+
+    /// Whether a column index is used, and what the matrix costs without it when it is.
+    async fn explain_columns(&self, columns: &ColumnSlice) -> Result<Value> {
+        let mut summary = columns.summary();
+        if columns.is_used() {
+            let without = self.estimate_of(columns.direct.as_ref()).await?;
+            if let Value::Object(fields) = &mut summary {
+                fields.insert("without".into(), without);
+            }
+        }
+        Ok(summary)
+    }
+
+    async fn estimate_of(&self, answer: &dyn Windowed) -> Result<Value> {
+        let (totals, rows) = plan(self, answer, ESTIMATED, false).await?;
+        let complete = rows == answer.rows();
+        let exact = complete && !totals.guessed;
+        let scale = |count: u64| if complete { count } else { scaled(count, answer.rows(), rows) };
+        let bytes = if totals.unknown_bytes { Value::Null } else { json!(scale(totals.bytes)) };
+        Ok(json!({ "requests": scale(totals.requests), "bytes": bytes, "exact": exact }))
     }
 
     /// Requests and bytes of the whole answer, extrapolated from its first windows when it has many:
@@ -71,14 +96,7 @@ impl Slice {
     /// As [`Slice::explain`].
     pub async fn estimate(&self) -> Result<Value> {
         match &self.answer {
-            Answer::Windowed(answer) => {
-                let (totals, rows) = plan(self, answer.as_ref(), ESTIMATED, false).await?;
-                let complete = rows == answer.rows();
-                let exact = complete && !totals.guessed;
-                let scale = |count: u64| if complete { count } else { scaled(count, answer.rows(), rows) };
-                let bytes = if totals.unknown_bytes { Value::Null } else { json!(scale(totals.bytes)) };
-                Ok(json!({ "requests": scale(totals.requests), "bytes": bytes, "exact": exact }))
-            }
+            Answer::Windowed(answer) => self.estimate_of(answer.as_ref()).await,
             // It comes from the registry's database, no object is read.
             Answer::Registry(_) => Ok(json!({ "requests": 0, "bytes": 0, "exact": true })),
             // Footers would say more; `explain` reads them.

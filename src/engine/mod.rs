@@ -26,11 +26,13 @@ use crate::storage::{DiskCounts, RetryPolicy, StorageOptions, Storages};
 
 mod axis_table;
 mod catalogue;
+mod column_index;
 mod describe;
 mod expand;
 mod explain;
 mod folder_version;
 mod hierarchy;
+mod index_columns;
 mod instances;
 mod joined;
 mod listing;
@@ -45,6 +47,7 @@ mod slice;
 mod tabular;
 mod unlisted;
 
+pub use column_index::ColumnIndexOptions;
 pub use expand::Match;
 pub use instances::LaminDb;
 pub use options::{EngineOptions, Limits, MergeGap};
@@ -52,6 +55,7 @@ pub use slice::Slice;
 
 pub use crate::registry::native::Registered;
 
+use column_index::ColumnIndexes;
 use instances::{Contents, Look};
 use open::Opened;
 
@@ -81,6 +85,8 @@ pub struct Engine {
     /// LaminDB instances as configured, in the order of those of the registry.
     instances: Vec<LaminDb>,
     contents: Arc<Contents>,
+    /// Matrices stored the other way as well, where there is a folder for them.
+    column_indexes: Option<Arc<ColumnIndexes>>,
     /// libhdf5 in worker processes, where it is built in.
     library: Option<Arc<Library>>,
     /// Who makes what is registered; empty where that is not known.
@@ -136,7 +142,12 @@ impl Engine {
             limits.memory_wait,
         )
         .with_chunk_cache(limits.chunk_cache_bytes);
+        let column_indexes = match &options.column_index {
+            Some(folder) => Some(ColumnIndexes::open(folder).await?),
+            None => None,
+        };
         Ok(Arc::new(Self {
+            column_indexes,
             registry: Arc::new(registry),
             storages: Arc::new(storages),
             context,

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::column_index::ColumnIndexOptions;
 use super::instances::LaminDb;
 
 /// What an engine is opened with.
@@ -17,6 +18,8 @@ pub struct EngineOptions {
     pub instances: Vec<LaminDb>,
     /// Where raw blocks are kept on disk, and how many bytes; none keeps nothing.
     pub disk_cache: Option<(PathBuf, u64)>,
+    /// Where sparse matrices are kept stored the other way; none keeps nothing.
+    pub column_index: Option<ColumnIndexOptions>,
     /// Bounds of memory, requests and time.
     pub limits: Limits,
     /// The program whose command `hdf5-worker` reads virtual HDF5 datasets; none where libhdf5 is not
@@ -37,6 +40,7 @@ impl std::fmt::Debug for EngineOptions {
             .field("storages", &storages)
             .field("instances", &self.instances)
             .field("disk_cache", &self.disk_cache)
+            .field("column_index", &self.column_index)
             .field("limits", &self.limits)
             .field("hdf5_worker", &self.hdf5_worker)
             .field("user", &self.user)

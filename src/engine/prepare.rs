@@ -76,7 +76,7 @@ impl Engine {
     async fn prepare_hierarchy(&self, request: &SliceRequest, artifact: Artifact) -> Result<Slice> {
         let open = self.hierarchy(&artifact, &request.node).await?;
         let context = self.context_at(&artifact.url);
-        let resolved = hierarchy::resolve_request(&context, &open, request).await;
+        let resolved = hierarchy::resolve_request(&context, &open, request, self.column_indexes.as_ref()).await;
         let resolved = resolved.with_context(|| format!("artifact '{}'", artifact.key))?;
         let known = |shape: &[u64]| shape.iter().copied().map(Some).collect();
         Ok(Slice {
@@ -88,6 +88,7 @@ impl Engine {
             collection: None,
             context,
             answer: Answer::Windowed(resolved.answer),
+            columns: resolved.columns.map(Arc::new),
             contents: None,
         })
     }

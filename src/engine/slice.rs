@@ -8,6 +8,7 @@ use futures::stream::{self, StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use super::catalogue::Catalogue;
+use super::hierarchy::ColumnSlice;
 use super::{BatchStream, Contents};
 use crate::error::Error;
 use crate::model::artifact::{Artifact, Pin};
@@ -30,6 +31,8 @@ pub struct Slice {
     pub(super) shape_after: Vec<Option<u64>>,
     pub(super) context: ReadContext,
     pub(super) answer: Answer,
+    /// Where a column index serves it, or could.
+    pub(super) columns: Option<Arc<ColumnSlice>>,
     /// Where the contents of its sources are remembered, for when they turn out to have changed.
     pub(super) contents: Option<Arc<Contents>>,
 }
@@ -132,6 +135,10 @@ impl Slice {
                     return failed(Error::invalid(format!("{message}, not by rows {rows:?}")));
                 }
                 let rows = rows.unwrap_or(0..total);
+                // Several endpoints of one answer count once.
+                if let Some(columns) = self.columns.as_ref().filter(|_| rows.start == 0) {
+                    columns.asked();
+                }
                 if rows.start > rows.end || rows.end > total {
                     return failed(Error::out_of_range(format!("rows {rows:?} of an answer of {total} rows")));
                 }

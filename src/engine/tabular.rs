@@ -67,6 +67,7 @@ impl Engine {
             shape_after: vec![rows, Some(columns)],
             context: self.context.clone(),
             answer: Answer::Table { table, scan, rows, bytes },
+            columns: None,
             contents: None,
         })
     }

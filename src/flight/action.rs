@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::body::{ChangedCollection, NewCollection, Pattern, described, labelled, target};
+use super::body::{ChangedCollection, NewCollection, Pattern, described, labelled, matrix, target};
 use super::entry::{artifact_json, entry_json, label_json};
 use super::json::object;
 use super::list::criteria;
@@ -17,13 +17,17 @@ use crate::model::request::{SliceRequest, Source};
 use crate::ticket;
 
 /// Name and description of each action.
-pub(super) const ACTIONS: [(&str, &str); 15] = [
+pub(super) const ACTIONS: [(&str, &str); 16] = [
     ("describe", "the summary of an artifact or collection; body: {\"key\": …} or uid, collection, url"),
     ("tree", "all nodes of a hierarchy or files of a folder; body as for describe"),
     ("search", "a page of artifacts and collections, one result each; body: criteria as for ListFlights"),
     (
         "lookup",
         "a page of labels or collections, one result each; body: of, prefix, search, feature, limit, page_token",
+    ),
+    (
+        "build_index",
+        "builds the column index of a sparse matrix; body: as for describe, node, wait; needs allow_register",
     ),
     ("explain", "which ranges of which objects a slice would read; body: a slice request"),
     (
@@ -52,6 +56,7 @@ pub(super) enum Call {
     Search(Box<Criteria>),
     Lookup(Lookup),
     Explain(Box<SliceRequest>),
+    BuildIndex(Source, String, bool),
     Expand(Pattern),
     Register(Registration),
     CreateCollection(NewCollection),
@@ -87,7 +92,7 @@ pub(super) fn parse(name: &str, body: &[u8], allow_register: bool, max_bytes: us
     let is_known = ACTIONS.iter().any(|(known, _)| *known == name);
     if is_known && !READING.contains(&name) && !allow_register {
         return Err(Error::permission_denied(format!(
-            "action '{name}' changes the registry, which this server does not allow (allow_register is off)"
+            "action '{name}' changes what the server keeps, which it does not allow (allow_register is off)"
         )));
     }
     let call = match name {
@@ -96,6 +101,7 @@ pub(super) fn parse(name: &str, body: &[u8], allow_register: bool, max_bytes: us
         "search" => criteria(body).map(|criteria| Call::Search(Box::new(criteria))),
         "lookup" => lookup(body).map(Call::Lookup),
         "explain" => ticket::decode_command(body, max_bytes).map(|request| Call::Explain(Box::new(request))),
+        "build_index" => matrix(body).map(|(source, node, wait)| Call::BuildIndex(source, node, wait)),
         "expand" => object("body", body).map(Call::Expand),
         "register" => object("body", body).map(Call::Register),
         "create_collection" => object("body", body).map(Call::CreateCollection),
@@ -125,6 +131,7 @@ pub(super) async fn run(engine: &Arc<Engine>, call: Call) -> Result<Vec<Value>> 
         Call::Search(criteria) => return page(engine.page(&criteria).await?, entry_json),
         Call::Lookup(lookup) => return look_up(engine, &lookup).await,
         Call::Explain(request) => engine.prepare(&request, &[]).await?.explain().await?,
+        Call::BuildIndex(source, node, wait) => engine.build_index(&source, &node, wait).await?,
         Call::Expand(Pattern { url }) => {
             let found = engine.expand(&url).await?.into_iter();
             return Ok(found.map(|found| json!({"url": found.url, "registered": found.registered})).collect());

@@ -50,6 +50,17 @@ struct Target {
     description: Option<Option<String>>,
 }
 
+/// Body of `build_index`.
+#[derive(Deserialize)]
+struct MatrixBody {
+    #[serde(default)]
+    node: Option<String>,
+    #[serde(default)]
+    wait: Option<bool>,
+    #[serde(flatten)]
+    target: serde_json::Map<String, serde_json::Value>,
+}
+
 /// A value that was written, also when it is null.
 fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Option<String>>, D::Error> {
     Option::deserialize(deserializer).map(Some)
@@ -90,6 +101,16 @@ pub(super) fn described(body: &[u8]) -> Result<(Source, Option<String>)> {
         (source, None, Some(description)) => Ok((source, description)),
         (_, None, None) => Err(Error::invalid("'description' is missing, expected a text or null")),
     }
+}
+
+/// One artifact, a node of it (`X` when none is named), and whether to wait (as when nothing is said).
+///
+/// # Errors
+/// As [`target`].
+pub(super) fn matrix(body: &[u8]) -> Result<(Source, String, bool)> {
+    let MatrixBody { node, wait, target } = object("body", body)?;
+    let source = self::target(serde_json::Value::Object(target).to_string().as_bytes())?;
+    Ok((source, node.unwrap_or_else(|| "X".to_owned()), wait.unwrap_or(true)))
 }
 
 type Parts = (Source, Option<Vec<FeatureLabel>>, Option<Option<String>>);

@@ -98,6 +98,20 @@ impl ReadContext {
         Self { merging, ..self.clone() }
     }
 
+    /// The same memory for work that nobody waits for: half of the decoders (at least one, beside the
+    /// others') and of the requests in flight, and nothing of it is kept.
+    #[must_use]
+    pub fn in_background(&self) -> Self {
+        let decode_threads = (self.decode_threads / 2).max(1);
+        Self {
+            decoders: Arc::new(Semaphore::new(decode_threads)),
+            decode_threads,
+            chunks: Arc::new(ChunkCache::new(0)),
+            requests_in_flight: (self.requests_in_flight / 2).max(1),
+            ..self.clone()
+        }
+    }
+
     /// Bytes that all streams together may hold.
     pub fn memory_bytes(&self) -> u64 {
         self.memory_bytes

@@ -23,6 +23,7 @@ use crate::plan::tasks::WINDOW_TASKS;
 mod coo;
 mod dense_rows;
 mod gather;
+pub mod indexed;
 mod minor;
 mod piece;
 pub mod turned;
@@ -91,13 +92,25 @@ impl SparseAnswer {
         minor.check(stored)?;
         let minor_length = minor.len();
         let map = if minor.is_all(stored) { None } else { Some(Arc::new(MinorMap::new(&minor, stored)?)) };
-        let shape = shape_of(&sparse, major.len(), minor_length);
+        let shape = shape_of(sparse.major, major.len(), minor_length);
         let schema = Arc::new(match form {
             Form::Lists => Schema::new(vec![entries_field(name, &index_type, &value_type, sparse.major, shape)]),
             Form::Dense => Schema::new(vec![dense_rows::field(name, &value_type, minor_length)?]),
             Form::Coordinates => coo::schema(name, &value_type)?,
         });
         Ok(Self { hierarchy, sparse, major, minor: map, minor_length, index_type, value_type, schema, form })
+    }
+
+    /// The same with lists whose indices are of `index_type`, which holds every output position.
+    #[must_use]
+    pub fn with_index_type(mut self, index_type: ArrowType) -> Self {
+        self.schema = with_index_type(&self.schema, &index_type);
+        Self { index_type, ..self }
+    }
+
+    /// Type of the indices in lists.
+    pub fn index_type(&self) -> &ArrowType {
+        &self.index_type
     }
 
     /// Bytes of one entry: index (or row and column) and value.
@@ -334,9 +347,25 @@ fn entry_fields(index_type: &ArrowType, value_type: &ArrowType) -> Fields {
     vec![Field::new("index", index_type.clone(), false), Field::new("value", value_type.clone(), false)].into()
 }
 
-/// Rows and columns of the answer.
-fn shape_of(sparse: &Sparse, major: u64, minor: u64) -> [u64; 2] {
-    if sparse.major == 0 { [major, minor] } else { [minor, major] }
+/// Rows and columns of an answer of `slices` slices of the axis `axis`, each of `length` positions.
+fn shape_of(axis: usize, slices: u64, length: u64) -> [u64; 2] {
+    if axis == 0 { [slices, length] } else { [length, slices] }
+}
+
+/// `schema` with indices of `index_type` in its lists of entries; other forms have none.
+fn with_index_type(schema: &SchemaRef, index_type: &ArrowType) -> SchemaRef {
+    let retyped = |field: &Arc<Field>| match field.data_type() {
+        ArrowType::List(item) => match item.data_type() {
+            ArrowType::Struct(fields) if fields.len() == 2 => {
+                let entries = ArrowType::Struct(entry_fields(index_type, fields[1].data_type()));
+                let item = Field::new(item.name(), entries, item.is_nullable());
+                Arc::new(field.as_ref().clone().with_data_type(ArrowType::List(Arc::new(item))))
+            }
+            _ => Arc::clone(field),
+        },
+        _ => Arc::clone(field),
+    };
+    Arc::new(Schema::new(schema.fields().iter().map(retyped).collect::<Vec<_>>()))
 }
 
 /// The field of lists of entries of slices of axis `major`, marked with the form and the shape of the answer.

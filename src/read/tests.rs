@@ -55,3 +55,31 @@ async fn a_decode_that_panics_is_an_error_and_frees_its_place() {
     }
     assert_eq!(context.decode(|| Ok(7)).await.unwrap(), 7);
 }
+
+#[tokio::test]
+async fn background_work_has_its_own_decoders_and_the_same_memory() {
+    let context = context(4 << 20, Duration::from_millis(50));
+    let background = context.in_background();
+    assert_eq!((background.decode_threads, background.requests_in_flight), (1, 2));
+    let held = background.reserve(3 << 20).await.unwrap();
+    assert!(context.reserve(1 << 20).await.is_err());
+    drop(held);
+    // It is held to one decode at a time, and others never wait for it.
+    let (begun, go_on) = (tokio::sync::oneshot::channel(), std::sync::mpsc::channel::<()>());
+    let (waiting, other) = (background.clone(), background.clone());
+    let first = tokio::spawn(async move {
+        waiting
+            .decode(move || {
+                begun.0.send(()).unwrap();
+                go_on.1.recv().unwrap();
+                Ok(1)
+            })
+            .await
+    });
+    begun.1.await.unwrap();
+    let second = tokio::spawn(async move { other.decode(|| Ok(2)).await });
+    assert_eq!(context.decode(|| Ok(3)).await.unwrap(), 3);
+    assert!(!second.is_finished());
+    go_on.0.send(()).unwrap();
+    assert_eq!((first.await.unwrap().unwrap(), second.await.unwrap().unwrap()), (1, 2));
+}

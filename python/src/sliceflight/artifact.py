@@ -177,6 +177,15 @@ class Artifact:
         self._record = self._connection.action("unlabel", body, repeat=False)
         return self
 
+    def build_index(self, node: str = "X", wait: bool = True) -> Json:
+        """Builds the column index of a sparse matrix, so that a few genes of all cells are read at once.
+
+        Gives its state: "ready", or "building" with its progress from 0 to 1 when it is not waited for. The
+        server must keep column indexes and allow it.
+        """
+        body = self._source | {"node": node, "wait": wait}
+        return dict(self._connection.action("build_index", body, repeat=False))
+
     def delete(self, permanent: bool = False) -> None:
         """Moves the record to the trash, or removes it; never the data. The server must allow it."""
         self._connection.action("remove" if permanent else "trash", self._source, repeat=False)

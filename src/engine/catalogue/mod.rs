@@ -123,6 +123,7 @@ impl Engine {
             shape_after: vec![None, Some(width)],
             context: self.context.clone(),
             answer: Answer::Registry(Arc::new(catalogue)),
+            columns: None,
             contents: None,
         })
     }

@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
+use super::column_index::ColumnIndexes;
 use crate::error::{Error, Result};
 use crate::format::Hierarchy;
-use crate::format::anndata::meaning::Meaning;
+use crate::format::anndata::meaning::{Meaning, Sparse};
 use crate::format::anndata::view::{View, meaning_in};
 use crate::model::request::{Partitioning, SliceRequest};
 use crate::model::tree::Attributes;
@@ -17,10 +18,12 @@ mod awkward;
 mod columns;
 mod frame;
 mod group;
+mod indexed;
 mod selection;
 mod sparse;
 
 pub(super) use columns::refuse_duplicates;
+pub(super) use indexed::ColumnSlice;
 pub(super) use selection::intersect;
 
 /// A request resolved on a hierarchy.
@@ -42,9 +45,12 @@ pub(super) struct Resolved {
     pub(super) attributes: Attributes,
     /// Names of the answer's dimensions, where the array has them.
     pub(super) dimension_names: Option<Vec<Option<String>>>,
+    /// A slice that a column index serves, or could.
+    pub(super) columns: Option<ColumnSlice>,
 }
 
-/// Resolves `request` on `hierarchy`; reads the columns and names that the selectors need.
+/// Resolves `request` on `hierarchy`; reads the columns and names that the selectors need. Slices across the
+/// stored axis of a sparse matrix may come from `indexes`.
 ///
 /// # Errors
 /// Those of slice-request semantics.
@@ -52,6 +58,7 @@ pub(super) async fn resolve_request(
     context: &ReadContext,
     hierarchy: &Hierarchy,
     request: &SliceRequest,
+    indexes: Option<&Arc<ColumnIndexes>>,
 ) -> Result<Resolved> {
     let tree = hierarchy.tree();
     refuse_table_only(request)?;
@@ -61,7 +68,7 @@ pub(super) async fn resolve_request(
     }
     let found = meaning_in(view.as_ref(), tree, &node)?;
     let is_mapping = view.as_ref().is_some_and(|view| view.is_mapping(&node));
-    let resolver = Resolver { context, hierarchy, request, node: &node, view };
+    let resolver = Resolver { context, hierarchy, request, node: &node, view, indexes };
     let mut resolved = match found {
         Meaning::Column(column) => resolver.dense(column).await?,
         Meaning::Sparse(sparse) => resolver.sparse(sparse).await?,
@@ -72,6 +79,19 @@ pub(super) async fn resolve_request(
     };
     resolved.attributes = tree.attributes(&node).cloned().unwrap_or_default();
     Ok(resolved)
+}
+
+/// The sparse matrix at `node`.
+///
+/// # Errors
+/// `NotFound` when there is no such node, `InvalidArgument` when it is no sparse matrix.
+pub(super) fn sparse_at(hierarchy: &Hierarchy, node: &str) -> Result<Sparse> {
+    let tree = hierarchy.tree();
+    let (view, node) = View::locate(tree, node);
+    match meaning_in(view.as_ref(), tree, &node)? {
+        Meaning::Sparse(sparse) => Ok(sparse),
+        _ => Err(Error::invalid(format!("'{node}' is no sparse matrix: it needs no column index"))),
+    }
 }
 
 pub(super) fn refuse_table_only(request: &SliceRequest) -> Result<()> {
@@ -91,6 +111,7 @@ struct Resolver<'a> {
     node: &'a str,
     /// The AnnData around the node.
     view: Option<View>,
+    indexes: Option<&'a Arc<ColumnIndexes>>,
 }
 
 impl Resolver<'_> {
@@ -128,6 +149,7 @@ impl Resolver<'_> {
             is_frame: false,
             attributes,
             dimension_names: None,
+            columns: None,
         }
     }
 }

@@ -1,7 +1,6 @@
 //! Sparse matrices: which form the layout gives them, and whether they are turned for it.
 
-use std::sync::Arc;
-
+use super::indexed::Direct;
 use super::{Resolved, Resolver};
 use crate::error::{Error, Result};
 use crate::format::anndata::meaning::Sparse;
@@ -9,7 +8,6 @@ use crate::model::request::Layout;
 use crate::model::selection::AxisSelection;
 use crate::read::sparse::turned::TurnedAnswer;
 use crate::read::sparse::{Form, SparseAnswer, check_minor};
-use crate::read::windowed::Windowed;
 
 impl Resolver<'_> {
     pub(super) async fn sparse(&self, sparse: Sparse) -> Result<Resolved> {
@@ -35,15 +33,17 @@ impl Resolver<'_> {
         let (columns, joined) = (selection[1].clone(), selection[major_axis].clone());
         let (major, minor) = (selection[sparse.major].clone(), selection[1 - sparse.major].clone());
         let (hierarchy, name) = (self.hierarchy.clone(), self.name());
-        let answer: Arc<dyn Windowed> = if turned {
-            Arc::new(TurnedAnswer::new(self.context, hierarchy, sparse, name, major, minor, form)?)
+        let matrix = sparse.clone();
+        let direct = if turned {
+            Direct::Turned(TurnedAnswer::new(self.context, hierarchy, sparse, name, major, minor, form)?)
         } else {
             check_minor(self.context, &minor, sparse.shape[1 - sparse.major])?;
-            Arc::new(SparseAnswer::new(hierarchy, sparse, name, major, minor, form)?)
+            Direct::Stored(SparseAnswer::new(hierarchy, sparse, name, major, minor, form)?)
         };
+        let (answer, indexed) = self.indexed(direct, &matrix, &selection, form).await?;
         let answer = self.spread(answer, 1, &columns).await?;
         let answer = self.joined(answer, major_axis, joined)?;
-        Ok(self.resolved(answer, shape_before, shape_after))
+        Ok(Resolved { columns: indexed, ..self.resolved(answer, shape_before, shape_after) })
     }
 
     /// Refuses fields about rows of a sparse matrix when the answer's rows are not its rows.

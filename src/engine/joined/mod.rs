@@ -61,6 +61,7 @@ impl Engine {
             collection: Some(collection.key),
             context: self.context.clone(),
             answer: Answer::Windowed(resolved.answer),
+            columns: None,
             contents: None,
         })
     }

@@ -162,6 +162,7 @@ impl Resolver<'_> {
             is_frame: false,
             attributes: Attributes::new(),
             dimension_names: None,
+            columns: None,
         }
     }
 

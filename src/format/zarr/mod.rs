@@ -44,6 +44,7 @@ mod structured;
 #[cfg(test)]
 mod tests;
 mod walk;
+pub mod write;
 
 pub use by_name::{MAX_NAMED_NODES, MAX_ROUNDS};
 pub use codec::{V2_CODECS, V3_CODECS};

@@ -17,16 +17,31 @@ pub(super) struct Gathered {
     columns: Vec<u32>,
     /// Little-endian elements.
     values: Vec<u8>,
+    /// Place of each entry in its stored row, where rows are put in that order; else empty.
+    places: Vec<u32>,
 }
 
 impl Gathered {
     /// Bytes that it holds.
     pub(super) fn bytes(&self) -> u64 {
-        (4 * self.rows.len() + 4 * self.columns.len() + self.values.len()) as u64
+        (4 * self.rows.len() + 4 * self.columns.len() + self.values.len() + 4 * self.places.len()) as u64
     }
 }
 
-/// Entries sorted by row; within a row by output column.
+/// The entries of a piece as they are stored.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Stored<'a> {
+    /// Stored rows.
+    pub(super) indices: &'a [u64],
+    /// Elements of `width` bytes.
+    pub(super) values: &'a [u8],
+    /// Bytes of an element.
+    pub(super) width: usize,
+    /// Place of each entry in its row, where rows are put in that order.
+    pub(super) places: Option<&'a [u32]>,
+}
+
+/// Entries sorted by row; within a row by output column, or by place where there are places.
 #[derive(Debug)]
 pub(super) struct Sorted {
     /// Output columns.
@@ -48,22 +63,24 @@ pub(super) fn count(indices: &[u64], map: Option<&MinorMap>, rows: &Range<u64>, 
     }
 }
 
-/// The entries of `piece` in the output rows `rows`, at most `most_bytes` of them. `indices` are the
-/// stored rows of its entries, `values` their elements of `width` bytes.
+/// The entries of `piece`, stored as `stored`, in the output rows `rows`, at most `most_bytes` of them.
 ///
 /// # Errors
 /// `ResourceExhausted` when there are more.
 pub(super) fn gather(
     piece: &Piece,
-    (indices, values, width): (&[u64], &[u8], usize),
+    stored: Stored<'_>,
     map: Option<&MinorMap>,
     rows: &Range<u64>,
     most_bytes: u64,
 ) -> Result<Gathered> {
-    if indices.len() as u64 != piece.len() || values.len() != indices.len().saturating_mul(width) {
-        return Err(Error::internal("a piece has another number of indices or values than entries"));
+    let Stored { indices, values, width, places } = stored;
+    let is_whole = indices.len() as u64 == piece.len() && values.len() == indices.len().saturating_mul(width);
+    if !is_whole || places.is_some_and(|places| places.len() != indices.len()) {
+        return Err(Error::internal("a piece has another number of indices, values or places than entries"));
     }
-    let most = usize::try_from(most_bytes / (8 + width as u64)).unwrap_or(usize::MAX);
+    let entry_bytes = 8 + width as u64 + if places.is_some() { 4 } else { 0 };
+    let most = usize::try_from(most_bytes / entry_bytes).unwrap_or(usize::MAX);
     let mut found = 0_usize;
     indices.iter().for_each(|index| for_each_output(map, *index, rows, |_| found = found.saturating_add(1)));
     if found > most {
@@ -74,16 +91,19 @@ pub(super) fn gather(
         rows: Vec::with_capacity(found),
         columns: Vec::with_capacity(found),
         values: Vec::with_capacity(found * width),
+        places: Vec::with_capacity(if places.is_some() { found } else { 0 }),
     };
-    let mut entries = indices.iter().zip(values.chunks_exact(width.max(1)));
+    let mut entries = indices.iter().zip(values.chunks_exact(width.max(1))).enumerate();
     for part in &piece.parts {
         let column = u32::try_from(part.slice)
             .map_err(|_| Error::resource_exhausted(format!("column {} is not below 2^32", part.slice)))?;
-        for (index, value) in entries.by_ref().take((part.end - part.start) as usize) {
+        for (at, (index, value)) in entries.by_ref().take((part.end - part.start) as usize) {
+            let place = places.and_then(|places| places.get(at).copied());
             for_each_output(map, *index, rows, |row| {
                 gathered.rows.push(row as u32);
                 gathered.columns.push(column);
                 gathered.values.extend_from_slice(value);
+                gathered.places.extend(place);
             });
         }
     }
@@ -97,7 +117,8 @@ pub(super) fn too_many(most_bytes: u64) -> Error {
     ))
 }
 
-/// All entries of a window of `rows` rows, sorted by row. The order within a row stays.
+/// All entries of a window of `rows` rows, sorted by row. The order within a row stays, or is that of their
+/// places where there are places.
 ///
 /// # Errors
 /// `Internal` when an entry lies outside the window.
@@ -114,6 +135,7 @@ pub(super) fn sorted(pieces: Vec<Gathered>, rows: usize, width: usize) -> Result
     }
     let mut columns = vec![0_u64; total];
     let mut values = MutableBuffer::from_len_zeroed(total.saturating_mul(width));
+    let mut places = vec![0_u32; if pieces.iter().any(|piece| !piece.places.is_empty()) { total } else { 0 }];
     let mut next = offsets.clone();
     for piece in pieces {
         for (at, (row, column)) in piece.rows.iter().zip(&piece.columns).enumerate() {
@@ -121,10 +143,48 @@ pub(super) fn sorted(pieces: Vec<Gathered>, rows: usize, width: usize) -> Result
             *columns.get_mut(*place).ok_or_else(outside)? = u64::from(*column);
             let target = values.as_slice_mut().get_mut(*place * width..(*place + 1) * width).ok_or_else(outside)?;
             target.copy_from_slice(piece.values.get(at * width..(at + 1) * width).ok_or_else(outside)?);
+            if let (Some(to), Some(from)) = (places.get_mut(*place), piece.places.get(at)) {
+                *to = *from;
+            }
             *place += 1;
         }
     }
-    Ok(Sorted { columns, values, offsets })
+    let mut sorted = Sorted { columns, values, offsets };
+    if !places.is_empty() {
+        sorted.by_place(&places, width);
+    }
+    Ok(sorted)
+}
+
+impl Sorted {
+    /// Puts the entries of each row in the order of `places`; those at the same place keep theirs.
+    fn by_place(&mut self, places: &[u32], width: usize) {
+        let (mut order, mut columns, mut values) = (Vec::new(), Vec::new(), Vec::new());
+        for bounds in self.offsets.windows(2) {
+            let range = bounds[0]..bounds[1];
+            let (Some(row), Some(row_columns)) = (places.get(range.clone()), self.columns.get_mut(range.clone()))
+            else {
+                continue;
+            };
+            if row.is_sorted() {
+                continue;
+            }
+            order.clear();
+            order.extend(0..row.len());
+            order.sort_by_key(|at| row[*at]);
+            columns.clear();
+            columns.extend_from_slice(row_columns);
+            let Some(row_values) = self.values.as_slice_mut().get_mut(range.start * width..range.end * width) else {
+                continue;
+            };
+            values.clear();
+            values.extend_from_slice(row_values);
+            for (to, from) in order.iter().enumerate() {
+                row_columns[to] = columns[*from];
+                row_values[to * width..(to + 1) * width].copy_from_slice(&values[from * width..(from + 1) * width]);
+            }
+        }
+    }
 }
 
 /// Cuts rows of `counts` entries each into windows of at most `most` bytes, where a row has
@@ -202,7 +262,7 @@ mod tests {
                 let indices: Vec<u64> = taken.iter().map(|(row, _)| *row).collect();
                 let values: Vec<u8> = taken.iter().flat_map(|(_, value)| value.to_le_bytes()).collect();
                 count(&indices, Some(&map), &rows, &mut counts);
-                gathered.push(gather(&piece, (&indices, &values, 2), Some(&map), &rows, 1 << 20).unwrap());
+                gathered.push(gather(&piece, Stored { indices: &indices, values: &values, width: 2, places: None }, Some(&map), &rows, 1 << 20).unwrap());
             }
             let found = sorted(gathered, window, 2).unwrap();
             let (mut indices, mut values, mut offsets) = (Vec::new(), Vec::new(), vec![0]);
@@ -242,8 +302,22 @@ mod tests {
     fn more_entries_than_fit_are_refused() {
         let piece = pieces(0, &[(0, 4)], 10, 10).remove(0);
         let (indices, values) = ([0, 0, 0, 0], [1, 2, 3, 4]);
-        assert_eq!(gather(&piece, (&indices, &values, 1), None, &(0..1), 36).unwrap().bytes(), 36);
-        let error = gather(&piece, (&indices, &values, 1), None, &(0..1), 35).unwrap_err();
+        let stored = Stored { indices: &indices, values: &values, width: 1, places: None };
+        assert_eq!(gather(&piece, stored, None, &(0..1), 36).unwrap().bytes(), 36);
+        let error = gather(&piece, stored, None, &(0..1), 35).unwrap_err();
         assert!(error.message().contains("35 bytes") && error.message().contains("stream_memory"), "{error}");
+    }
+
+    #[test]
+    fn entries_of_a_row_are_put_by_place() {
+        let pieces = pieces(0, &[(0, 2), (2, 4)], 2, 1);
+        let parts = [([0, 1], [1_u8, 2], [1_u32, 0]), ([0, 1], [3, 4], [0, 1])];
+        let gathered = pieces.iter().zip(&parts).map(|(piece, (indices, values, places))| {
+            let stored = Stored { indices, values, width: 1, places: Some(places) };
+            gather(piece, stored, None, &(0..2), 1 << 10).unwrap()
+        });
+        let found = sorted(gathered.collect(), 2, 1).unwrap();
+        assert_eq!((found.columns, found.offsets), (vec![1, 0, 0, 1], vec![0, 2, 4]));
+        assert_eq!(found.values.as_slice(), [3, 1, 2, 4]);
     }
 }

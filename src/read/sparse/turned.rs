@@ -4,6 +4,9 @@
 //! sorted by row. When all rows may fit one window, that is one pass over indices and values. Otherwise
 //! one pass over the indices counts the entries of each row first, windows are cut by the counts, and
 //! each window is one pass of its own.
+//!
+//! A column index is such a matrix: its columns are turned into rows of the matrix that it is of, and then the
+//! answer has the index type of that matrix, and the order of entries in its rows.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -14,13 +17,14 @@ use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
 
-use super::gather::{self, Gathered, Sorted};
+use super::gather::{self, Gathered, Sorted, Stored};
 use super::minor::MinorMap;
 use super::piece::{Piece, pieces};
-use super::{Form, SparseAnswer, check_minor, dense_rows, entries_field, lists, width};
+use super::{Form, SparseAnswer, check_minor, coo, dense_rows, entries_field, lists, shape_of, width};
 use crate::error::{Error, Result};
 use crate::format::Hierarchy;
 use crate::format::anndata::meaning::Sparse;
+use crate::model::data_type::DataType;
 use crate::model::selection::AxisSelection;
 use crate::read::array::{ArrayPlan, Caching, Values, plan_array, read_array};
 use crate::read::context::ReadContext;
@@ -52,6 +56,8 @@ pub struct TurnedAnswer {
     map: Option<Arc<MinorMap>>,
     /// Output rows of one stored row at most.
     most_outputs: u64,
+    /// Path of the place of each entry in its row, where rows are put in that order.
+    places: Option<String>,
     index_type: ArrowType,
     schema: SchemaRef,
     form: Form,
@@ -72,7 +78,7 @@ impl TurnedAnswer {
         rows: AxisSelection,
         form: Form,
     ) -> Result<Self> {
-        let stored_rows = sparse.shape[1 - sparse.major];
+        let (stored_rows, axis) = (sparse.shape[1 - sparse.major], 1 - sparse.major);
         rows.check(stored_rows)?;
         let (count, width) = (rows.len(), columns.len());
         let all = AxisSelection::all(stored_rows);
@@ -86,23 +92,60 @@ impl TurnedAnswer {
         let most_outputs = map.as_ref().map_or(1, |map| map.most_outputs());
         let fits = i32::try_from(width).is_ok();
         let index_type = if fits { stored.index_type.clone() } else { ArrowType::Int64 };
-        let field = match form {
-            Form::Lists => entries_field(name, &index_type, &stored.value_type, 0, [count, width]),
-            Form::Dense => dense_rows::field(name, &stored.value_type, width)?,
-            Form::Coordinates => return Err(Error::internal("entries one by one are not turned")),
+        let schema = match form {
+            Form::Lists => {
+                let shape = shape_of(axis, count, width);
+                Schema::new(vec![entries_field(name, &index_type, &stored.value_type, axis, shape)])
+            }
+            Form::Dense => Schema::new(vec![dense_rows::field(name, &stored.value_type, width)?]),
+            Form::Coordinates => coo::schema(name, &stored.value_type)?,
         };
-        let schema = Arc::new(Schema::new(vec![field]));
-        Ok(Self { stored, rows, map, most_outputs, index_type, schema, form })
+        let schema = Arc::new(schema);
+        Ok(Self { stored, rows, map, most_outputs, places: None, index_type, schema, form })
+    }
+
+    /// The same with lists whose indices are of `index_type`, which holds every output column.
+    #[must_use]
+    pub fn with_index_type(mut self, index_type: ArrowType) -> Self {
+        self.schema = super::with_index_type(&self.schema, &index_type);
+        Self { index_type, ..self }
+    }
+
+    /// The same with the entries of a row in the order that the array at `path` says: its element for an entry
+    /// is the place of that entry in its row. Only matters where columns are asked for in ascending order: any
+    /// other order is the answer's.
+    #[must_use]
+    pub fn with_places(self, path: String) -> Self {
+        let is_order = match &self.stored.major {
+            AxisSelection::Range { step, count, .. } => *step > 0 && *count > 1,
+            other => other.len() > 1 && other.positions().windows(2).all(|pair| pair[0] < pair[1]),
+        };
+        Self { places: is_order.then_some(path), ..self }
+    }
+
+    /// Type of the indices in lists.
+    pub fn index_type(&self) -> &ArrowType {
+        &self.index_type
+    }
+
+    /// The axis of the matrix that the answer's rows are.
+    fn axis(&self) -> usize {
+        1 - self.stored.sparse.major
     }
 
     /// Bytes of an entry while it is gathered, which are no less than those of an entry in the answer.
     fn entry_bytes(&self) -> u64 {
-        8 + width(&self.stored.value_type) as u64
+        let position = if self.form == Form::Coordinates { coo::POSITION_BYTES } else { 8 };
+        position + self.value_bytes() + if self.places.is_some() { 4 } else { 0 }
+    }
+
+    fn value_bytes(&self) -> u64 {
+        width(&self.stored.value_type) as u64
     }
 
     /// Bytes of a row beside its entries.
     fn row_bytes(&self) -> u64 {
-        let dense = if self.form == Form::Dense { self.columns().saturating_mul(self.entry_bytes() - 8) } else { 0 };
+        let dense = if self.form == Form::Dense { self.columns().saturating_mul(self.value_bytes()) } else { 0 };
         dense.saturating_add(ROW_BYTES)
     }
 
@@ -110,9 +153,10 @@ impl TurnedAnswer {
         self.stored.major.len()
     }
 
-    /// Entries of a piece: raw indices and values, and the indices as integers of 64 bits.
+    /// Entries of a piece: raw indices and values, the indices as integers of 64 bits, and places.
     fn piece_entries(&self, context: &ReadContext) -> u64 {
-        let bytes = (width(&self.stored.index_type) + width(&self.stored.value_type)) as u64 + 8;
+        let places = if self.places.is_some() { 8 } else { 0 };
+        let bytes = (width(&self.stored.index_type) + width(&self.stored.value_type)) as u64 + 8 + places;
         (context.window_bytes / PIECES_PART / bytes).max(1)
     }
 
@@ -184,15 +228,35 @@ impl TurnedAnswer {
         Ok(read_array(context, hierarchy, &path, &selection(piece), Caching::Bypass).await?.values)
     }
 
+    /// The places of the entries of `piece`, where rows are put in that order.
+    async fn places(&self, context: &ReadContext, piece: &Piece) -> Result<Option<Vec<u32>>> {
+        let Some(path) = &self.places else { return Ok(None) };
+        let read = read_array(context, &self.stored.hierarchy, path, &selection(piece), Caching::Bypass).await?;
+        match (read.data_type, read.values) {
+            (DataType::UInt32, Values::Fixed(bytes)) => {
+                let (places, _) = bytes.as_slice().as_chunks::<4>();
+                Ok(Some(places.iter().map(|place| u32::from_le_bytes(*place)).collect()))
+            }
+            _ => Err(Error::data_loss(format!("places '{path}' are not unsigned integers of 32 bits"))),
+        }
+    }
+
     /// The entries of `piece` that lie in `window`.
     async fn gathered(&self, context: &ReadContext, piece: Piece, window: &Window) -> Result<Gathered> {
-        let (indices, values) = tokio::try_join!(self.indices(context, &piece), self.values(context, &piece))?;
+        let (indices, values, places) = tokio::try_join!(
+            self.indices(context, &piece),
+            self.values(context, &piece),
+            self.places(context, &piece)
+        )?;
         let Values::Fixed(values) = values else {
             return Err(Error::internal("values of a sparse matrix are texts"));
         };
         let (map, rows, most, width) = (self.map.clone(), window.rows.clone(), window.bytes, self.item_size()?);
-        let work =
-            move || gather::gather(&piece, (indices.values(), values.as_slice(), width), map.as_deref(), &rows, most);
+        let work = move || {
+            let (values, places) = (values.as_slice(), places.as_deref());
+            let stored = Stored { indices: indices.values(), values, width, places };
+            gather::gather(&piece, stored, map.as_deref(), &rows, most)
+        };
         context.decode(work).await
     }
 
@@ -220,16 +284,18 @@ impl TurnedAnswer {
         Ok(self.stored.hierarchy.tree().array(&self.stored.sparse.data())?.data_type.item_size())
     }
 
-    async fn column(&self, sorted: Sorted) -> Result<ArrayRef> {
+    /// The columns of the answer for the rows from `first` on.
+    async fn columns_of(&self, sorted: Sorted, first: u64) -> Result<Vec<ArrayRef>> {
         let Sorted { columns, values, offsets } = sorted;
         let hierarchy = &self.stored.hierarchy;
         let data_type = hierarchy.tree().array(&self.stored.sparse.data())?.data_type.clone();
         let values = to_arrow(hierarchy, &data_type, Values::Fixed(values), columns.len()).await?;
         let columns = PrimitiveArray::<UInt64Type>::from(columns);
-        match self.form {
-            Form::Dense => dense_rows::rows(&columns, &values, &offsets, self.columns()),
-            _ => lists(&self.index_type, &columns, values, &offsets),
-        }
+        Ok(match self.form {
+            Form::Dense => vec![dense_rows::rows(&columns, &values, &offsets, self.columns())?],
+            Form::Lists => vec![lists(&self.index_type, &columns, values, &offsets)?],
+            Form::Coordinates => coo::columns(self.axis(), first, &columns, values, &offsets),
+        })
     }
 
     /// Windows of as many rows as fit when every row has as many entries as the average one.
@@ -255,6 +321,10 @@ impl Windowed for TurnedAnswer {
 
     fn rows(&self) -> u64 {
         self.rows.len()
+    }
+
+    fn total_rows(&self) -> Option<u64> {
+        (self.form != Form::Coordinates).then(|| self.rows())
     }
 
     fn is_divisible(&self) -> bool {
@@ -303,8 +373,8 @@ impl Windowed for TurnedAnswer {
         let rows = usize::try_from(window.rows.end - window.rows.start).unwrap_or(usize::MAX);
         let width = self.item_size()?;
         let sorted = context.decode(move || gather::sorted(pieces, rows, width)).await?;
-        let column = self.column(sorted).await?;
-        RecordBatch::try_new(self.schema(), vec![column]).map_err(arrow_error)
+        let columns = self.columns_of(sorted, window.rows.start).await?;
+        RecordBatch::try_new(self.schema(), columns).map_err(arrow_error)
     }
 
     async fn plan(&self, context: &ReadContext, window: Window) -> Result<Vec<(String, ArrayPlan)>> {
@@ -315,7 +385,7 @@ impl Windowed for TurnedAnswer {
         for block in self.blocks_of_columns() {
             for piece in self.pieces(context, block).await? {
                 let counting = counted.then_some(&indices);
-                for path in counting.into_iter().chain([&indices, &data]) {
+                for path in counting.into_iter().chain([&indices, &data]).chain(&self.places) {
                     let plan = plan_array(context, &self.stored.hierarchy, path, &selection(&piece)).await?;
                     plans.push((path.clone(), plan));
                 }
