@@ -6,12 +6,13 @@ from functools import cached_property
 import numpy
 
 from data import sizes as scales
-from data.store import BUCKET, KEYS
+from data.keys import BUCKET, KEYS
 
 
 @dataclass
 class Context:
-    """One data set in the cloud. `uri` is a server's, for tools that are servers."""
+    """One data set in the cloud. `uri` is a server's, for tools that are servers; `registered`
+    whether it knows the object by its key."""
 
     endpoint: str
     access_key: str
@@ -20,6 +21,7 @@ class Context:
     scale: str
     uri: str = ""
     folder: str = ""
+    registered: bool = False
 
     @property
     def sizes(self):

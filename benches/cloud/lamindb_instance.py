@@ -5,11 +5,13 @@
 makes it; `variables` is the environment in which a process is connected to it.
 """
 
+import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
-from data.store import BUCKET
+from data.keys import BUCKET
 
 
 def variables(folder):
@@ -32,12 +34,24 @@ def main():
     folder, endpoint, *keys = sys.argv[1:]
     import lamindb_setup
 
-    lamindb_setup.init(storage=str(Path(folder) / "lamin-storage"), name="bench")
+    storage = Path(folder) / "lamin-storage"
+    lamindb_setup.init(storage=str(storage), name="bench")
     import lamindb as ln
 
     ln.setup.settings.instance._is_on_hub = False
     for key in keys:
         ln.Artifact(f"s3://{BUCKET}/{key}?endpoint_url={endpoint}").save()
+    name_endpoint(storage / ".lamindb" / "lamin.db", endpoint)
+
+
+def name_endpoint(database, endpoint):
+    """Writes the endpoint into the storage's root, where LaminDB keeps those of storages that the hub knows.
+
+    Without it LaminDB takes the bucket for one of Amazon's and asks its hub for credentials.
+    """
+    root = f"s3://{BUCKET}"
+    with closing(sqlite3.connect(database)) as connection, connection:
+        connection.execute("UPDATE lamindb_storage SET root = ? WHERE root = ?", [f"{root}?endpoint_url={endpoint}", root])
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ import machine  # noqa: E402
 import reference  # noqa: E402
 import report  # noqa: E402
 from contenders import CONTENDERS  # noqa: E402
+from data.keys import KEYS  # noqa: E402
 from data.sizes import SCALES  # noqa: E402
-from data.store import KEYS, Store  # noqa: E402
+from data.store import Store  # noqa: E402
 from results import Results, Writer  # noqa: E402
 from runner import Patience, Runner  # noqa: E402
 from stage import Stage  # noqa: E402

@@ -74,7 +74,7 @@ class Runner:
         with stage.server(contender.state, dataset) if is_ours else nullcontext() as server:
             order = {
                 "adapter": contender.adapter, "options": contender.options, "task": task,
-                "context": stage.context(dataset, server.uri if server else "", stage.folder),
+                "context": stage.context(dataset, server.uri if server else "", contender.state in ("warm", "hot")),
             }  # fmt: skip
             if contender.state == "hot":
                 ask(order | {"unmeasured": 1}, self.patience.limit)
@@ -94,10 +94,11 @@ class Runner:
     def keep_indexes(self, datasets):
         """Leaves registries with the indexes of each data set, for servers that are warm or hot."""
         for dataset in datasets:
+            self.stage.register(dataset)
             with self.stage.serve(self.stage.kept_registry(dataset)) as server:
                 for name, task in TASKS.items():
                     if dataset in task.datasets:
-                        context = self.stage.context(dataset, server.uri)
+                        context = self.stage.context(dataset, server.uri, registered=True)
                         order = {"adapter": "sliceflight", "options": {}, "task": name, "context": context}
                         ask(order, self.patience.limit)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
 
 import stack  # noqa: E402
-from data.store import BUCKET  # noqa: E402
+from data.keys import BUCKET, KEYS  # noqa: E402
 
 #: The profile "S3-like": first byte after 20 ± 6 ms, 1 % four times as late, 90 MB/s a connection, 1,250 MB/s in all.
 S3_LIKE = ("--latency-ms", "20", "--jitter-ms", "6", "--connection-mbps", "90", "--total-mbps", "1250")
@@ -36,10 +36,10 @@ class Stage:
         with stack.Cloud.start(store.buckets, log, "--warm-etags", *profile) as cloud:
             yield cls(store, folder, cloud, settings or {})
 
-    def context(self, dataset, uri="", folder=""):
+    def context(self, dataset, uri="", registered=False):
         """What an adapter is told."""
         keys = {"access_key": stack.ACCESS_KEY, "secret_key": stack.SECRET_KEY, "endpoint": self.cloud.address}
-        return keys | {"dataset": dataset, "scale": self.store.sizes.name, "uri": uri, "folder": str(folder)}
+        return keys | {"dataset": dataset, "scale": self.store.sizes.name, "uri": uri, "registered": registered}
 
     @contextmanager
     def server(self, state, dataset):
@@ -57,6 +57,12 @@ class Stage:
         """Starts a server on a registry."""
         environment = self.cloud.environment() | self.settings
         return stack.Server.start(registry, environment, self.log, "--storage", f"s3://{BUCKET}")
+
+    def register(self, dataset):
+        """Registers a data set by its key in the registry that is kept."""
+        words = ["register", f"s3://{BUCKET}/{KEYS[dataset]}", "--key", KEYS[dataset]]
+        registry = self.kept_registry(dataset)
+        stack.command([*words, "--registry", registry], self.cloud.environment() | self.settings)
 
     def kept_registry(self, dataset):
         """Where the registry lies whose indexes an earlier run of the tasks left."""

@@ -1,10 +1,16 @@
 """LaminDB as its users call it: `Artifact.get(key=…).open()`, then the accessor.
 
-The instance is made by `lamindb_instance` before the measurement; being connected to it is part of the imports.
+The instance is made by `lamindb_instance` before the measurement; being connected to it is part of the imports, and so is
+what LaminDB imports when it first needs it.
 """
 
+import anndata  # noqa: F401
+import h5py  # noqa: F401
 import lamindb as ln
+import lamindb.core.storage._anndata_accessor
+import lamindb.core.storage._backed_access  # noqa: F401
 import pyarrow.compute as compute
+import s3fs  # noqa: F401
 
 from data import sizes as scales
 
@@ -16,10 +22,11 @@ class Adapter:
 
     def __init__(self, context):
         self.context = context
+        ln.setup.settings.instance._is_on_hub = False  # else it asks its hub, which cannot be reached offline
+        ln.Artifact.filter(key="none").count()
 
     def opened(self, **options):
         """The accessor."""
-        ln.setup.settings.instance._is_on_hub = False
         return ln.Artifact.get(key=self.context.key).open(is_run_input=False, **options)
 
     def rows(self, positions):

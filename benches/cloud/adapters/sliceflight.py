@@ -1,4 +1,4 @@
-"""sliceflight as any Flight client reaches it: pyarrow and a ticket of JSON that names the object by URL."""
+"""sliceflight as any Flight client reaches it: pyarrow and a ticket of JSON that names the object by URL, or by key once it is registered."""
 
 import json
 
@@ -17,16 +17,17 @@ class Adapter:
 
     def __init__(self, context):
         self.context = context
+        self.source = {"key": context.key} if context.registered else {"url": context.url}
 
     def table(self, **request):
         """The answer of one `DoGet`."""
         with flight.connect(self.context.uri) as client:
-            ticket = flight.Ticket(json.dumps({"url": self.context.url} | request).encode())
+            ticket = flight.Ticket(json.dumps(self.source | request).encode())
             return client.do_get(ticket).read_all()
 
     def tree(self):
         with flight.connect(self.context.uri) as client:
-            body = json.dumps({"url": self.context.url}).encode()
+            body = json.dumps(self.source).encode()
             (answer,) = client.do_action(flight.Action("tree", body))
             nodes = json.loads(answer.body.to_pybytes())["nodes"]
         found = {}

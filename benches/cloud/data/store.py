@@ -13,19 +13,9 @@ from importlib.metadata import version
 from pathlib import Path
 
 from data import cells, grid, h5ad, tables, zarr_store
+from data.keys import BUCKET, KEYS
 from data.sizes import SEED, VERSION
 
-BUCKET = "bench"
-#: Name of each data set, and its key in the bucket.
-KEYS = {
-    "gzip": "cells_gzip.h5ad",
-    "lzf": "cells_lzf.h5ad",
-    "none": "cells_none.h5ad",
-    "zarr2": "cells_v2.zarr",
-    "zarr3": "cells_v3.zarr",
-    "table": "table",
-    "grid": "grid.h5",
-}
 FREE = 25 << 30
 WRITERS = ("anndata", "h5py", "zarr", "pyarrow", "numpy")
 
