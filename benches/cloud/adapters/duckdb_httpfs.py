@@ -1,6 +1,9 @@
-"""DuckDB with its extension httpfs, which is installed from DuckDB's own servers when it is not there."""
+"""DuckDB with its extension httpfs, from the wheel of the same version on PyPI."""
+
+from pathlib import Path
 
 import duckdb
+import duckdb_extension_httpfs
 
 from data import sizes as scales
 
@@ -13,8 +16,8 @@ class Adapter:
     def __init__(self, context):
         self.context = context
         self.database = duckdb.connect()
-        self.database.execute("INSTALL httpfs")
-        self.database.execute("LOAD httpfs")
+        (extension,) = Path(duckdb_extension_httpfs.__file__).parent.rglob("httpfs.duckdb_extension")
+        self.database.execute(f"LOAD '{extension}'")
 
     def query(self, condition):
         """The answer as Arrow."""
