@@ -8,8 +8,8 @@ VENV ?= $(CURDIR)/.venv
 PYTHON := $(abspath $(VENV))/bin/python
 CARGO ?= cargo
 
-.PHONY: demo test build test-rust test-clients test-libhdf5 bench-registry bench-flight bench-memory bench-micro
-.PHONY: clean-venv
+.PHONY: demo test build test-rust test-clients test-libhdf5 clean-venv
+.PHONY: bench bench-short bench-registry bench-flight bench-memory bench-micro
 .DEFAULT_GOAL := demo
 
 demo:
@@ -38,6 +38,24 @@ test-libhdf5: build
 	tools/prepare.sh $(VENV) tests/requirements-libhdf5.txt
 	PATH="$(dir $(PYTHON)):$$PATH" $(CARGO) test --locked --features libhdf5 --test library
 	cd tests && REQUIRE_LIBHDF5=1 $(PYTHON) -m pytest $(PYTEST_FLAGS) clients/test_virtual.py clients/test_refused.py
+
+# Runs the usual tasks with sliceflight and with other tools, in turn, against one simulated cloud, and writes
+# docs/benchmarks.md; flags of benches/cloud/run.py in BENCH_FLAGS. The first time it makes 4 GB of data in BENCH_DATA.
+BENCH_DATA ?= $(CARGO_TARGET_DIR)/bench-data
+BENCH_VENV ?= $(CURDIR)/.venv-bench
+BENCH_PYTHON := $(abspath $(BENCH_VENV))/bin/python
+
+bench:
+	tools/prepare.sh $(BENCH_VENV) benches/cloud/requirements.txt
+	$(CARGO) build --release --locked --workspace --bins
+	$(BENCH_PYTHON) benches/cloud/scale.py --data $(BENCH_DATA)
+	$(BENCH_PYTHON) benches/cloud/run.py --data $(BENCH_DATA) $(BENCH_FLAGS)
+
+# The same with data that is made in seconds, one round and no latencies: for its counts, and to see that it works.
+bench-short:
+	tools/prepare.sh $(BENCH_VENV) benches/cloud/requirements.txt
+	$(CARGO) build --release --locked --workspace --bins
+	$(BENCH_PYTHON) benches/cloud/run.py --short --data $(BENCH_DATA) $(BENCH_FLAGS)
 
 # Times of queries over a registry of 100,000 artifacts; asserts nothing.
 bench-registry:

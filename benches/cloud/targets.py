@@ -1,0 +1,62 @@
+"""The targets of the project, as ratios between medians of one run or as bounds.
+
+Each row names who is compared with whom; `report` says which are met.
+"""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """`ours` is to be at least `factor` times as fast as the best of `group`."""
+
+    task: str
+    dataset: str
+    ours: str
+    group: str
+    factor: float
+
+    def judged(self, results):
+        """The two medians in seconds, and the ratio; None where one was not measured."""
+        mine = results.median("wall", tool=f"sliceflight {self.ours}", task=self.task, dataset=self.dataset)
+        theirs = results.best(self.group, self.task, self.dataset)
+        return mine, theirs, theirs / mine if mine and theirs else None
+
+
+@dataclass(frozen=True)
+class Bound:
+    """A field of ours is to be at most `most`."""
+
+    task: str
+    dataset: str
+    ours: str
+    field: str
+    most: float
+
+    def judged(self, results):
+        """The median, or None."""
+        return results.median(self.field, tool=f"sliceflight {self.ours}", task=self.task, dataset=self.dataset)
+
+
+RATIOS = (
+    Ratio("T1", "gzip", "cold", "h5py best", 3),
+    Ratio("T2", "gzip", "cold", "h5py best", 7),
+    Ratio("T2", "gzip", "cold", "LaminDB", 15),
+    Ratio("T3", "gzip", "warm", "h5py best", 5),
+    Ratio("T4", "gzip", "warm", "h5py best", 15),
+    Ratio("T5", "gzip", "cold", "h5py best", 9),
+    Ratio("T5", "gzip", "hot", "h5py best", 100),
+    Ratio("T6", "gzip", "cold", "h5py best", 6),
+    Ratio("T9", "grid", "cold", "h5py best", 6),
+    *(
+        Ratio(task, dataset, "cold", "zarr-python + obstore", 3)
+        for dataset in ("zarr2", "zarr3")
+        for task in ("T2", "T3", "T4", "T5", "T6")
+    ),
+    Ratio("T7", "table", "cold", "polars", 1),
+    Ratio("T8", "table", "cold", "polars", 1),
+)
+BOUNDS = (
+    Bound("T1", "gzip", "cold", "bytes", 2e6),
+    Bound("T1", "gzip", "warm", "wall", 0.010),
+)
