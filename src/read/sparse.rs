@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, AsArray, ListArray, PrimitiveArray, StructArray, UInt32Array};
 use arrow::buffer::OffsetBuffer;
-use arrow::datatypes::{DataType as ArrowType, Field, Fields, Int32Type, Int64Type, Schema, SchemaRef, UInt64Type};
+use arrow::datatypes::{DataType as ArrowType, Field, Fields, Int64Type, Schema, SchemaRef, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
 
@@ -24,10 +24,12 @@ mod coo;
 mod dense_rows;
 mod gather;
 pub mod indexed;
+mod indices;
 mod minor;
 mod piece;
 pub mod turned;
 
+use indices::Indices;
 use minor::MinorMap;
 
 /// Rows whose pointers are read together.
@@ -183,11 +185,7 @@ impl SparseAnswer {
     }
 
     /// Indices and values of the entries in `spans`, as stored.
-    async fn entries(
-        &self,
-        context: &ReadContext,
-        spans: &[(u64, u64)],
-    ) -> Result<(PrimitiveArray<UInt64Type>, ArrayRef)> {
+    async fn entries(&self, context: &ReadContext, spans: &[(u64, u64)]) -> Result<(Indices, ArrayRef)> {
         let selection = [AxisSelection::Spans(spans.iter().copied().filter(|(start, end)| end > start).collect())];
         let (indices, data) = (self.sparse.indices(), self.sparse.data());
         let (indices, data) = tokio::try_join!(
@@ -200,20 +198,12 @@ impl SparseAnswer {
     }
 
     /// Stored indices, none outside their axis.
-    async fn checked_indices(&self, context: &ReadContext, indices: ArrayValues) -> Result<PrimitiveArray<UInt64Type>> {
+    async fn checked_indices(&self, context: &ReadContext, indices: ArrayValues) -> Result<Indices> {
         let count = indices.shape.iter().product::<u64>() as usize;
         let indices = to_arrow(&self.hierarchy, &indices.data_type, indices.values, count).await?;
         let (path, stored) = (self.sparse.indices(), self.sparse.shape[1 - self.sparse.major]);
-        let check = move || {
-            let indices = as_u64(&indices).with_context(|| format!("indices '{path}'"))?;
-            match indices.values().iter().find(|index| **index >= stored) {
-                None => Ok(indices),
-                Some(index) => {
-                    Err(Error::data_loss(format!("indices '{path}': {index} is outside an axis of length {stored}")))
-                }
-            }
-        };
-        context.compute((count as u64).saturating_mul(8), check).await
+        let check = move || Indices::checked(&indices, stored).with_context(|| format!("indices '{path}'"));
+        context.compute((count as u64).saturating_mul(4), check).await
     }
 }
 
@@ -276,9 +266,16 @@ impl Windowed for SparseAnswer {
         let columns = context.decode(move || {
             let (indices, values, offsets) = kept_entries(minor.as_deref(), indices, values, &window.spans)?;
             Ok(match form {
-                Form::Lists => vec![lists(&index_type, &indices, values, &offsets)?],
-                Form::Dense => vec![dense_rows::rows(&indices, &values, &offsets, minor_length)?],
-                Form::Coordinates => coo::columns(major_axis, window.rows.start, &indices, values, &offsets),
+                Form::Lists => vec![lists(&index_type, indices.into_array(), values, &offsets)?],
+                Form::Dense => vec![match indices {
+                    Indices::Narrow(indices) => dense_rows::rows(&indices, &values, &offsets, minor_length)?,
+                    Indices::Wide(indices) => dense_rows::rows(&indices, &values, &offsets, minor_length)?,
+                }],
+                Form::Coordinates => {
+                    let indices = as_type(indices.into_array(), &ArrowType::Int64)?;
+                    let indices = indices.as_primitive::<Int64Type>().clone();
+                    coo::columns(major_axis, window.rows.start, indices, values, &offsets)
+                }
             })
         });
         RecordBatch::try_new(self.schema(), columns.await?).map_err(arrow_error)
@@ -321,21 +318,12 @@ pub fn check_minor(context: &ReadContext, selection: &AxisSelection, stored: u64
     )))
 }
 
-/// One list of (index, value) per output row.
-fn lists(
-    index_type: &ArrowType,
-    indices: &PrimitiveArray<UInt64Type>,
-    values: ArrayRef,
-    offsets: &[usize],
-) -> Result<ArrayRef> {
+/// One list of (index, value) per output row. `indices` are of any type of integers.
+fn lists(index_type: &ArrowType, indices: ArrayRef, values: ArrayRef, offsets: &[usize]) -> Result<ArrayRef> {
     let too_many = || Error::resource_exhausted("a window has more than 2^31 sparse entries");
     let offsets: Vec<i32> =
         offsets.iter().map(|at| i32::try_from(*at).map_err(|_| too_many())).collect::<Result<_>>()?;
-    // Below the checked length of the axis, which fits its own index type.
-    let indices: ArrayRef = match index_type {
-        ArrowType::Int64 => Arc::new(indices.unary::<_, Int64Type>(|index| index as i64)),
-        _ => Arc::new(indices.unary::<_, Int32Type>(|index| index as i32)),
-    };
+    let indices = as_type(indices, index_type)?;
     let fields = entry_fields(index_type, values.data_type());
     let entries = StructArray::try_new(fields, vec![indices, values], None).map_err(arrow_error)?;
     let item = Arc::new(Field::new("item", entries.data_type().clone(), false));
@@ -390,19 +378,28 @@ fn width(data_type: &ArrowType) -> usize {
 /// Indices, values and offsets of the entries that `minor` keeps, of slices of the lengths of `spans`.
 fn kept_entries(
     minor: Option<&MinorMap>,
-    indices: PrimitiveArray<UInt64Type>,
+    indices: Indices,
     values: ArrayRef,
     spans: &[(u64, u64)],
-) -> Result<(PrimitiveArray<UInt64Type>, ArrayRef, Vec<usize>)> {
+) -> Result<(Indices, ArrayRef, Vec<usize>)> {
     let mut offsets = Vec::with_capacity(spans.len() + 1);
     offsets.push(0_usize);
     for (start, end) in spans {
         offsets.push(offsets.last().copied().unwrap_or(0) + (end - start) as usize);
     }
     let Some(map) = minor else { return Ok((indices, values, offsets)) };
-    let kept = map.apply(indices.values(), &offsets)?;
-    let values = arrow::compute::take(&values, &UInt32Array::from(kept.entries), None).map_err(arrow_error)?;
-    Ok((kept.indices.into(), values, kept.offsets))
+    let (indices, entries, offsets) = indices.kept(map, &offsets)?;
+    let values = arrow::compute::take(&values, &UInt32Array::from(entries), None).map_err(arrow_error)?;
+    Ok((indices, values, offsets))
+}
+
+/// Positions as another type of integers, which holds them.
+fn as_type(positions: ArrayRef, to: &ArrowType) -> Result<ArrayRef> {
+    if positions.data_type() == to {
+        return Ok(positions);
+    }
+    let options = arrow::compute::CastOptions { safe: false, ..Default::default() };
+    arrow::compute::cast_with_options(&positions, to, &options).map_err(arrow_error)
 }
 
 /// Integers of any type as unsigned 64-bit ones.

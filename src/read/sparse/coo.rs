@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, PrimitiveArray};
-use arrow::datatypes::{DataType as ArrowType, Field, Int64Type, Schema, UInt64Type};
+use arrow::array::{ArrayRef, Int64Array};
+use arrow::datatypes::{DataType as ArrowType, Field, Schema};
 
 use crate::error::{Error, Result};
 
@@ -27,7 +27,7 @@ pub(super) fn schema(name: &str, value: &ArrowType) -> Result<Schema> {
 pub(super) fn columns(
     major: usize,
     first: u64,
-    minor: &PrimitiveArray<UInt64Type>,
+    minor: Int64Array,
     values: ArrayRef,
     offsets: &[usize],
 ) -> Vec<ArrayRef> {
@@ -35,7 +35,7 @@ pub(super) fn columns(
     // Positions are below lengths of axes, which are no more than 2^63.
     let slices = (first..).zip(lengths).flat_map(|(slice, length)| std::iter::repeat_n(slice as i64, length));
     let slices: ArrayRef = Arc::new(Int64Array::from_iter_values(slices));
-    let minor: ArrayRef = Arc::new(minor.unary::<_, Int64Type>(|index| index as i64));
+    let minor: ArrayRef = Arc::new(minor);
     if major == 0 { vec![slices, minor, values] } else { vec![minor, slices, values] }
 }
 
@@ -45,10 +45,10 @@ mod tests {
 
     #[test]
     fn positions_follow_the_stored_axis() {
-        let minor = PrimitiveArray::from(vec![4_u64, 0, 7]);
+        let minor = Int64Array::from(vec![4, 0, 7]);
         let values: ArrayRef = Arc::new(Int64Array::from(vec![10, 20, 30]));
         let ints = |values: &[i64]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
-        let by_rows = columns(0, 5, &minor, Arc::clone(&values), &[0, 2, 2, 3]);
+        let by_rows = columns(0, 5, minor.clone(), Arc::clone(&values), &[0, 2, 2, 3]);
         assert_eq!(by_rows, [ints(&[5, 5, 7]), ints(&[4, 0, 7]), Arc::clone(&values)]);
         let by_columns = columns(1, 5, &minor, Arc::clone(&values), &[0, 2, 2, 3]);
         assert_eq!(by_columns, [ints(&[4, 0, 7]), ints(&[5, 5, 7]), values]);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, PrimitiveArray};
 use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::{
-    ArrowNativeTypeOp, DataType as ArrowType, Field, Float16Type, Float32Type, Float64Type, Int8Type, Int16Type,
-    Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
+    ArrowNativeType, ArrowNativeTypeOp, DataType as ArrowType, Field, Float16Type, Float32Type, Float64Type, Int8Type,
+    Int16Type, Int32Type, Int64Type, UInt8Type, UInt16Type, UInt32Type, UInt64Type,
 };
 
 use crate::error::{Error, Result};
@@ -19,14 +19,14 @@ pub(super) fn field(name: &str, value_type: &ArrowType, length: u64) -> Result<F
 }
 
 /// One list of `length` values per slice. Entries at the same place are added, as scipy does.
-pub(super) fn rows(
-    indices: &PrimitiveArray<UInt64Type>,
+pub(super) fn rows<I: ArrowNativeType>(
+    indices: &[I],
     values: &ArrayRef,
     offsets: &[usize],
     length: u64,
 ) -> Result<ArrayRef> {
     let count = offsets.len().saturating_sub(1);
-    let places = Places { indices: indices.values(), offsets, length: length as usize };
+    let places = Places { indices, offsets, length: length as usize };
     let items: ArrayRef = match values.data_type() {
         ArrowType::Int8 => places.fill::<Int8Type>(values)?,
         ArrowType::Int16 => places.fill::<Int16Type>(values)?,
@@ -46,20 +46,20 @@ pub(super) fn rows(
     fixed_size_list(items, size, count)
 }
 
-struct Places<'a> {
-    indices: &'a [u64],
+struct Places<'a, I> {
+    indices: &'a [I],
     offsets: &'a [usize],
     length: usize,
 }
 
-impl Places<'_> {
+impl<I: ArrowNativeType> Places<'_, I> {
     /// Calls `put(place in the dense rows, entry)` for every entry.
     fn for_each(&self, mut put: impl FnMut(usize, usize)) -> Result<usize> {
         for (row, bounds) in self.offsets.windows(2).enumerate() {
             for entry in bounds[0]..bounds[1] {
-                let index = self.indices.get(entry).copied().filter(|index| (*index as usize) < self.length);
+                let index = self.indices.get(entry).map(|index| index.as_usize()).filter(|index| *index < self.length);
                 let index = index.ok_or_else(|| Error::internal("a sparse index leaves its row"))?;
-                put(row * self.length + index as usize, entry);
+                put(row * self.length + index, entry);
             }
         }
         Ok(self.offsets.len().saturating_sub(1) * self.length)

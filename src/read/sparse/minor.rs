@@ -1,5 +1,7 @@
 //! Restricts the entries of sparse slices to the selected positions of the other axis.
 
+use arrow::datatypes::ArrowNativeType;
+
 use crate::error::{Error, Result};
 use crate::model::selection::AxisSelection;
 
@@ -18,11 +20,11 @@ pub(super) struct MinorMap {
     ascending: bool,
 }
 
-/// Entries that are left.
+/// Entries that are left, with positions as `I`.
 #[derive(Debug)]
-pub(super) struct Kept {
+pub(super) struct Kept<I> {
     /// Output positions on the minor axis.
-    pub(super) indices: Vec<u64>,
+    pub(super) indices: Vec<I>,
     /// Which stored entries they come from.
     pub(super) entries: Vec<u32>,
     /// One more offset than there are slices.
@@ -61,26 +63,35 @@ impl MinorMap {
         (0..self.first.len() as u64).map(|index| self.outputs(index).count() as u64).max().unwrap_or(0)
     }
 
-    /// The entries of `indices` (slices cut by `offsets`) that are selected. Within a slice they keep
-    /// their stored order when the selection ascends, and are sorted by output position otherwise.
-    pub(super) fn apply(&self, indices: &[u64], offsets: &[usize]) -> Result<Kept> {
+    /// The entries of `indices` (slices cut by `offsets`) that are selected, their output positions as `output`
+    /// gives them. Within a slice they keep their stored order when the selection ascends, and are sorted by output
+    /// position otherwise.
+    pub(super) fn apply<I: ArrowNativeType>(
+        &self,
+        indices: &[I],
+        offsets: &[usize],
+        output: impl Fn(u32) -> I,
+    ) -> Result<Kept<I>> {
+        let too_many = || Error::resource_exhausted("a window has more than 2^32 sparse entries");
+        u32::try_from(indices.len()).map_err(|_| too_many())?;
         let mut kept = Kept { indices: Vec::new(), entries: Vec::new(), offsets: vec![0] };
         let mut slice: Vec<(u32, u32)> = Vec::new();
         for bounds in offsets.windows(2) {
             slice.clear();
-            for entry in bounds[0]..bounds[1] {
-                let mut output = indices.get(entry).and_then(|index| self.first.get(*index as usize)).copied();
-                while let Some(position) = output.filter(|position| *position != NONE) {
-                    let entry = u32::try_from(entry)
-                        .map_err(|_| Error::resource_exhausted("a window has more than 2^32 sparse entries"))?;
+            let stored =
+                indices.get(bounds[0]..bounds[1]).ok_or_else(|| Error::internal("a slice leaves its entries"))?;
+            for (entry, index) in (bounds[0] as u32..).zip(stored) {
+                // Most entries are not selected: nothing but this look-up is done for them.
+                let mut position = self.first.get(index.as_usize()).copied().unwrap_or(NONE);
+                while position != NONE {
                     slice.push((position, entry));
-                    output = self.next.get(position as usize).copied();
+                    position = self.next.get(position as usize).copied().unwrap_or(NONE);
                 }
             }
             if !self.ascending {
                 slice.sort_by_key(|(position, _)| *position);
             }
-            kept.indices.extend(slice.iter().map(|(position, _)| u64::from(*position)));
+            kept.indices.extend(slice.iter().map(|(position, _)| output(*position)));
             kept.entries.extend(slice.iter().map(|(_, entry)| *entry));
             kept.offsets.push(kept.indices.len());
         }
@@ -110,7 +121,7 @@ mod tests {
             offsets.extend(slices.iter().scan(0, |end, slice| { *end += slice.len(); Some(*end) }));
             let ascending = positions.windows(2).all(|pair| pair[0] < pair[1]);
             let map = MinorMap::new(&AxisSelection::Indices(positions.clone().into()), length).unwrap();
-            let kept = map.apply(&indices, &offsets).unwrap();
+            let kept = map.apply(&indices, &offsets, u64::from).unwrap();
             let (mut expected_indices, mut expected_entries, mut expected_offsets) = (Vec::new(), Vec::new(), vec![0]);
             for bounds in offsets.windows(2) {
                 let mut slice = Vec::new();

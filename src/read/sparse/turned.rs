@@ -11,7 +11,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, PrimitiveArray};
+use arrow::array::{ArrayRef, Int64Array, PrimitiveArray};
 use arrow::datatypes::{DataType as ArrowType, Schema, SchemaRef, UInt64Type};
 use arrow::record_batch::RecordBatch;
 use async_trait::async_trait;
@@ -20,7 +20,7 @@ use futures::stream::{self, StreamExt};
 use super::gather::{self, Gathered, Sorted, Stored};
 use super::minor::MinorMap;
 use super::piece::{Piece, pieces};
-use super::{Form, SparseAnswer, check_minor, coo, dense_rows, entries_field, lists, shape_of, width};
+use super::{Form, SparseAnswer, as_u64, check_minor, coo, dense_rows, entries_field, lists, shape_of, width};
 use crate::error::{Error, Result};
 use crate::format::Hierarchy;
 use crate::format::anndata::meaning::Sparse;
@@ -220,7 +220,8 @@ impl TurnedAnswer {
     async fn indices(&self, context: &ReadContext, piece: &Piece) -> Result<PrimitiveArray<UInt64Type>> {
         let (hierarchy, path) = (&self.stored.hierarchy, self.stored.sparse.indices());
         let indices = read_array(context, hierarchy, &path, &selection(piece), Caching::Bypass).await?;
-        self.stored.checked_indices(context, indices).await
+        let indices = self.stored.checked_indices(context, indices).await?;
+        context.compute(piece.len().saturating_mul(8), move || as_u64(&indices.into_array())).await
     }
 
     async fn values(&self, context: &ReadContext, piece: &Piece) -> Result<Values> {
@@ -290,11 +291,16 @@ impl TurnedAnswer {
         let hierarchy = &self.stored.hierarchy;
         let data_type = hierarchy.tree().array(&self.stored.sparse.data())?.data_type.clone();
         let values = to_arrow(hierarchy, &data_type, Values::Fixed(values), columns.len()).await?;
-        let columns = PrimitiveArray::<UInt64Type>::from(columns);
         Ok(match self.form {
             Form::Dense => vec![dense_rows::rows(&columns, &values, &offsets, self.columns())?],
-            Form::Lists => vec![lists(&self.index_type, &columns, values, &offsets)?],
-            Form::Coordinates => coo::columns(self.axis(), first, &columns, values, &offsets),
+            Form::Lists => {
+                let columns = Arc::new(PrimitiveArray::<UInt64Type>::from(columns));
+                vec![lists(&self.index_type, columns, values, &offsets)?]
+            }
+            Form::Coordinates => {
+                let columns = Int64Array::from_iter_values(columns.into_iter().map(u64::cast_signed));
+                coo::columns(self.axis(), first, columns, values, &offsets)
+            }
         })
     }
 
