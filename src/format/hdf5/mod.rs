@@ -10,8 +10,8 @@
 //! ```
 //!
 //! Elements that lie in other objects are read through [`Outside`]: external data by ranges, virtual
-//! datasets by libhdf5, in worker processes, where it is built in. It is also offered what is refused by name here. Links out of the file are listed with their
-//! reason and refused.
+//! datasets by libhdf5, in worker processes, where it is built in. It is also offered what is refused by name
+//! here. Links out of the file are listed with their reason and refused.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -4,13 +4,12 @@
 //! Sits between the tree and [`Elsewhere`](super::outside::Elsewhere), which asks. Judges nothing of what
 //! libhdf5 says but whether its type is one of ours.
 
-use hdf5_worker::protocol::MAX_ELEMENT_BYTES;
 use serde_json::{Value, json};
 
 use super::dataset::{DatasetStorage, Layout};
 use super::decoder::holds_references;
 use super::filter::Filter;
-use super::outside::{is_virtual, tile};
+use super::outside::{MAX_GIVEN_BYTES, is_virtual, tile};
 use super::parser::encoded_type;
 use crate::error::{Error, Result};
 use crate::model::data_type::{DataType, HEAP_REFERENCE_SIZE};
@@ -101,9 +100,9 @@ pub(crate) fn accept(array: &mut ArrayNode, shape: Option<Vec<u64>>, encoded: &[
         return Err(Error::unimplemented(format!("libhdf5: it gives {description}")));
     }
     let element_size = if data_type == DataType::String { HEAP_REFERENCE_SIZE as u64 } else { stored.size()? };
-    if element_size > MAX_ELEMENT_BYTES {
+    if element_size > MAX_GIVEN_BYTES {
         return Err(Error::unimplemented(format!(
-            "libhdf5: elements of {element_size} bytes, more than the {MAX_ELEMENT_BYTES} that it gives at once"
+            "libhdf5: elements of {element_size} bytes, more than the {MAX_GIVEN_BYTES} that it gives at once"
         )));
     }
     let storage = DatasetStorage {

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hdf5_worker::protocol::{Command, Message};
+use hdf5_worker::protocol::{Command, MAX_ELEMENT_BYTES, Message};
 
 use super::dataset::{DatasetStorage, Layout};
 use super::decoder::MAX_CHUNK_BYTES;
@@ -22,6 +22,8 @@ use crate::storage::reader::{RangeReader, Siblings};
 const TILE_BYTES: u64 = 1 << 20;
 /// Virtual datasets of one file whose shape is asked for when it is opened.
 const MAX_UNLIMITED: usize = 1000;
+/// Bytes of elements that libhdf5 gives at once.
+pub(crate) const MAX_GIVEN_BYTES: u64 = MAX_ELEMENT_BYTES;
 /// Datasets of one file that are refused here and offered to libhdf5 when it is opened.
 const MAX_OFFERED: usize = 1000;
 

@@ -133,12 +133,17 @@ fn impossible_types_are_data_loss() {
         head(0, 1, 0, 0),
         outside,
         [head(10, 3, 0, 12), vec![1], 4_u32.to_le_bytes().to_vec(), integer(4, false, 0, 32)].concat(),
-        std::iter::repeat_n([head(10, 3, 0, 1), vec![0]].concat(), 40).flatten().collect(),
         b"\x03\x00\x00\x00\x05\x00".to_vec(),
         [head(3, 1, 9, 4)].concat(),
     ] {
         assert_eq!(parsed(message.clone()).unwrap_err().kind(), Kind::DataLoss, "{message:?}");
     }
+}
+
+#[test]
+fn types_that_nest_too_deep_are_refused_by_name() {
+    let message: Vec<u8> = std::iter::repeat_n([head(10, 3, 0, 1), vec![0]].concat(), 40).flatten().collect();
+    assert_eq!(parsed(message).unwrap_err().kind(), Kind::Unimplemented);
 }
 
 #[test]
