@@ -50,7 +50,7 @@ mod tests {
         let ints = |values: &[i64]| Arc::new(Int64Array::from(values.to_vec())) as ArrayRef;
         let by_rows = columns(0, 5, minor.clone(), Arc::clone(&values), &[0, 2, 2, 3]);
         assert_eq!(by_rows, [ints(&[5, 5, 7]), ints(&[4, 0, 7]), Arc::clone(&values)]);
-        let by_columns = columns(1, 5, &minor, Arc::clone(&values), &[0, 2, 2, 3]);
+        let by_columns = columns(1, 5, minor, Arc::clone(&values), &[0, 2, 2, 3]);
         assert_eq!(by_columns, [ints(&[4, 0, 7]), ints(&[5, 5, 7]), values]);
     }
 
