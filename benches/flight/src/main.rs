@@ -45,6 +45,9 @@ struct Options {
     /// Requests per second; without it, as many as are answered.
     #[arg(long)]
     rate: Option<f64>,
+    /// The server's process, whose CPU time is reported.
+    #[arg(long, default_value = "")]
+    process: String,
     /// Threads of this program.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -76,9 +79,11 @@ async fn run(options: Options, tickets: Vec<Bytes>) -> Result<serde_json::Value,
     }
     let load = Arc::new(Load { tickets, sizes, next: AtomicU64::new(0), rate: options.rate });
     load.over(&connections, options.concurrent, Duration::from_secs_f64(options.warm_up)).await?;
-    let (start, cpu) = (Instant::now(), cpu_seconds());
+    let used = || (cpu_seconds("self"), cpu_seconds(&options.process));
+    let (start, (client, server)) = (Instant::now(), used());
     let seen = load.over(&connections, options.concurrent, Duration::from_secs_f64(options.seconds)).await?;
-    Ok(seen.report(start.elapsed(), cpu_seconds() - cpu))
+    let (elapsed, now) = (start.elapsed(), used());
+    Ok(seen.report(elapsed, now.0 - client, now.1 - server))
 }
 
 /// What all workers share.
