@@ -97,7 +97,12 @@ struct Load {
 
 impl Load {
     /// Runs workers for `time`; gives what they saw.
-    async fn over(self: &Arc<Self>, connections: &[Connection], workers: usize, time: Duration) -> Result<Seen, Failure> {
+    async fn over(
+        self: &Arc<Self>,
+        connections: &[Connection],
+        workers: usize,
+        time: Duration,
+    ) -> Result<Seen, Failure> {
         self.next.store(0, Ordering::Relaxed);
         let start = Instant::now();
         let mut running = JoinSet::new();
@@ -112,7 +117,12 @@ impl Load {
         Ok(all)
     }
 
-    async fn worker(self: Arc<Self>, mut connection: Connection, start: Instant, time: Duration) -> Result<Seen, Failure> {
+    async fn worker(
+        self: Arc<Self>,
+        mut connection: Connection,
+        start: Instant,
+        time: Duration,
+    ) -> Result<Seen, Failure> {
         let mut seen = Seen::default();
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);
