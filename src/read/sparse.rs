@@ -262,8 +262,8 @@ impl Windowed for SparseAnswer {
         let (indices, values) = self.entries(context, &window.spans).await?;
         let (minor, index_type, form) = (self.minor.clone(), self.index_type.clone(), self.form);
         let (major_axis, minor_length) = (self.sparse.major, self.minor_length);
-        // Filtering and filling are work for the pool, as decoding is.
-        let columns = context.decode(move || {
+        // Filtering and filling are work for the pool, as decoding is, unless there is little of it.
+        let columns = context.compute(window.bytes, move || {
             let (indices, values, offsets) = kept_entries(minor.as_deref(), indices, values, &window.spans)?;
             Ok(match form {
                 Form::Lists => vec![lists(&index_type, indices.into_array(), values, &offsets)?],

@@ -45,6 +45,9 @@ struct Options {
     /// Requests per second; without it, as many as are answered.
     #[arg(long)]
     rate: Option<f64>,
+    /// The server's process, whose CPU time is reported.
+    #[arg(long, default_value = "")]
+    process: String,
     /// Threads of this program.
     #[arg(long, default_value_t = 1)]
     threads: usize,
@@ -76,9 +79,11 @@ async fn run(options: Options, tickets: Vec<Bytes>) -> Result<serde_json::Value,
     }
     let load = Arc::new(Load { tickets, sizes, next: AtomicU64::new(0), rate: options.rate });
     load.over(&connections, options.concurrent, Duration::from_secs_f64(options.warm_up)).await?;
-    let (start, cpu) = (Instant::now(), cpu_seconds());
+    let used = || (cpu_seconds("self"), cpu_seconds(&options.process));
+    let (start, (client, server)) = (Instant::now(), used());
     let seen = load.over(&connections, options.concurrent, Duration::from_secs_f64(options.seconds)).await?;
-    Ok(seen.report(start.elapsed(), cpu_seconds() - cpu))
+    let (elapsed, now) = (start.elapsed(), used());
+    Ok(seen.report(elapsed, now.0 - client, now.1 - server))
 }
 
 /// What all workers share.
@@ -92,7 +97,12 @@ struct Load {
 
 impl Load {
     /// Runs workers for `time`; gives what they saw.
-    async fn over(self: &Arc<Self>, connections: &[Connection], workers: usize, time: Duration) -> Result<Seen, Failure> {
+    async fn over(
+        self: &Arc<Self>,
+        connections: &[Connection],
+        workers: usize,
+        time: Duration,
+    ) -> Result<Seen, Failure> {
         self.next.store(0, Ordering::Relaxed);
         let start = Instant::now();
         let mut running = JoinSet::new();
@@ -107,7 +117,12 @@ impl Load {
         Ok(all)
     }
 
-    async fn worker(self: Arc<Self>, mut connection: Connection, start: Instant, time: Duration) -> Result<Seen, Failure> {
+    async fn worker(
+        self: Arc<Self>,
+        mut connection: Connection,
+        start: Instant,
+        time: Duration,
+    ) -> Result<Seen, Failure> {
         let mut seen = Seen::default();
         loop {
             let number = self.next.fetch_add(1, Ordering::Relaxed);

@@ -29,8 +29,8 @@ impl Seen {
         self.odd += other.odd;
     }
 
-    /// The report of a run of `elapsed`, in which this process used `cpu` seconds.
-    pub fn report(mut self, elapsed: Duration, cpu: f64) -> Value {
+    /// The report of a run of `elapsed`, in which this process and the server used so many seconds.
+    pub fn report(mut self, elapsed: Duration, client_cpu: f64, server_cpu: f64) -> Value {
         self.times.sort_unstable();
         let count = self.times.len() as f64;
         json!({
@@ -44,7 +44,8 @@ impl Seen {
             "p99_ms": self.quantile(0.99),
             "p999_ms": self.quantile(0.999),
             "max_ms": self.quantile(1.0),
-            "client_cpu_seconds": cpu,
+            "client_cpu_seconds": client_cpu,
+            "server_cpu_seconds": server_cpu,
         })
     }
 
@@ -55,9 +56,9 @@ impl Seen {
     }
 }
 
-/// CPU time of this process so far, in seconds (Linux; 0 elsewhere).
-pub fn cpu_seconds() -> f64 {
-    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+/// CPU time of a process (`self`, or its number) so far, in seconds; 0 where that cannot be read.
+pub fn cpu_seconds(process: &str) -> f64 {
+    let text = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
     let fields = text.rsplit(')').next().unwrap_or_default().split_ascii_whitespace();
     // After the name: state, …; user and system time are the 12th and 13th of these.
     fields.skip(11).take(2).filter_map(|ticks| ticks.parse::<f64>().ok()).sum::<f64>() / TICKS

@@ -82,7 +82,9 @@ pub async fn engine(names: &[&str]) -> Result<Arc<Engine>> {
     let storages = vec![(format!("file://{}", folder().display()), std::collections::BTreeMap::new())];
     let engine = Engine::open(EngineOptions { registry, storages, limits, ..EngineOptions::default() }).await?;
     for name in names {
-        engine.register(&Registration { url: url(name), key: Some((*name).to_owned()), ..Registration::default() }).await?;
+        engine
+            .register(&Registration { url: url(name), key: Some((*name).to_owned()), ..Registration::default() })
+            .await?;
     }
     Ok(engine)
 }
