@@ -145,8 +145,10 @@ impl Runs {
             let end = usize::try_from(bounds[1].saturating_sub(entries.first)).unwrap_or(count).min(count);
             let row = entries.first_row + number as u64;
             let mut before = self.last.filter(|(last, _)| *last == row).map_or(0, |(_, column)| column);
-            for at in at..end {
-                let (column, value) = (entries.columns[at], from[at]);
+            let (columns, items) = (entries.columns.get(at..end), from.get(at..end));
+            let part = columns.unwrap_or_default().iter().zip(items.unwrap_or_default());
+            for (at, (column, value)) in (at..).zip(part) {
+                let (column, value) = (*column, *value);
                 self.is_ordered &= column >= before;
                 before = column;
                 let place = next.get_mut(column as usize).ok_or_else(outside)?;
