@@ -1,8 +1,9 @@
 """Writes `docs/benchmarks.md` and its plot from raw results; states nothing that is not in them."""
 
 import plot
+import scale_report
 from context import Context
-from results import DATASETS
+from results import DATASETS, Results
 from targets import BOUNDS, RATIOS
 from tasks import TASKS
 
@@ -19,13 +20,25 @@ FIELDS = (
     ("client_peak", "peak MiB, client", lambda value: f"{value / (1 << 20):.0f}"),
     ("server_peak", "peak MiB, server", lambda value: f"{value / (1 << 20):.0f}"),
 )
+NOT_MEASURED = """## Not measured
+
+* Tiled 0.2.20 installs, but reads HDF5 from local files only: `s3://` and `http://` are "Supported schemes are 'file',
+  'sqlite', and 'duckdb'". Its zarr adapter opens object stores only for what is in its own catalogue's storage.
+* HSDS 1.0.2 reads HDF5 in place after `hsload --link`, which h5pyd 1.0.0 refuses ("Only datasets with 'H5D_CHUNKED' layout
+  can be resizable") and h5pyd 0.24 does; it was tried with T9 only.
+* anndata's `read_lazy` fails on h5py over s3fs: it opens the file again by the name of the file object."""
 
 
 def write(results, path, source):
     """Writes the page, and the plot beside it."""
     picture = path.with_name("benchmarks.svg")
     plot.write(results, picture)
-    parts = [introduction(results, source), judged(results), f"![Medians of all tools]({picture.name})", tables(results), machine(results)]
+    of_scale = source.with_name(source.name.replace("cloud-", "scale-"))
+    parts = [
+        introduction(results, source), judged(results), f"![Medians of all tools]({picture.name})", tables(results),
+        scale_report.section(Results.read(of_scale)) if of_scale.exists() and of_scale != source else "",
+        NOT_MEASURED, machine(results),
+    ]  # fmt: skip
     path.write_text("\n\n".join(part for part in parts if part) + "\n")
 
 

@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import hsds_server
 import lamindb_instance
 import process
 from tasks import TASKS
@@ -88,8 +89,8 @@ class Runner:
 
     def environment(self, contender):
         """The environment of the measured process."""
-        given = self.stage.cloud.environment()
-        return given | lamindb_instance.variables(self.stage.folder) if contender.state == "lamindb" else given
+        more = {"lamindb": lamindb_instance.variables(self.stage.folder), "hsds": hsds_server.variables()}
+        return self.stage.cloud.environment() | more.get(contender.state, {})
 
     def keep_indexes(self, datasets):
         """Leaves registries with the indexes of each data set, for servers that are warm or hot."""
