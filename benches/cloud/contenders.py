@@ -1,7 +1,7 @@
 """Who takes part: each tool with its settings, and the tasks and data sets that it is asked for.
 
-A contender of sliceflight has a `state`: `cold` is a new server that has never seen the object, `warm` a new server whose
-registry has kept the indexes, `hot` a server that has answered the same request twice before.
+A contender of sliceflight has a `state`: `cold` is a new server that has never seen the object, `warm` a new server
+whose registry has kept the indexes, `hot` a server that has answered the same request twice before.
 """
 
 from dataclasses import dataclass, field
@@ -33,7 +33,9 @@ class Contender:
 def ours(state):
     """sliceflight in one state."""
     every = tuple(TASKS)
-    return Contender(f"sliceflight {state}", "sliceflight", f"sliceflight {state}", (*CELLS, "table", "grid"), every, state=state)
+    return Contender(
+        f"sliceflight {state}", "sliceflight", f"sliceflight {state}", (*CELLS, "table", "grid"), every, state=state
+    )
 
 
 def blocks(size):

@@ -1,7 +1,7 @@
 """HSDS over the simulated cloud, when `HSDS_VENV` names a venv that has it (`requirements-hsds.txt`).
 
-The grid is linked before anything is measured: HSDS then knows where all chunks lie, as a warm sliceflight does. Its data
-nodes keep chunks in memory from one round to the next.
+The grid is linked before anything is measured: HSDS then knows where all chunks lie, as a warm sliceflight does. Its
+data nodes keep chunks in memory from one round to the next.
 """
 
 import os
@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import stack
+
 from data.keys import BUCKET, HSDS_DOMAIN, KEYS
 
 ENDPOINT = "http://localhost:5101"

@@ -24,7 +24,9 @@ def main():
     order = json.load(sys.stdin)
     task = TASKS[order["task"]]
     try:
-        adapter = importlib.import_module(f"adapters.{order['adapter']}").Adapter(Context(**order["context"]), **order["options"])
+        adapter = importlib.import_module(f"adapters.{order['adapter']}").Adapter(
+            Context(**order["context"]), **order["options"]
+        )
         result = measure(getattr(adapter, task.method), task.form, order.get("unmeasured", 0))
     except Exception as error:  # noqa: BLE001 - whatever a tool fails with is a result
         traceback.print_exc()
@@ -45,7 +47,14 @@ def measure(call, form, unmeasured):
     peak = resident("VmHWM")
     found, shape = checksum(form, answer)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall": wall, "client_cpu": cpu, "client_peak": peak, "client_idle": idle, "checksum": found, "shape": shape}
+    return {
+        "wall": wall,
+        "client_cpu": cpu,
+        "client_peak": peak,
+        "client_idle": idle,
+        "checksum": found,
+        "shape": shape,
+    }
 
 
 def resident(field):

@@ -30,7 +30,9 @@ def write(results, path):
 
 def draw(panel, results, task, dataset):
     """One panel: the fastest on top."""
-    found = [(results.median("wall", tool=tool, task=task, dataset=dataset), tool) for tool in results.tools(task, dataset)]
+    found = [
+        (results.median("wall", tool=tool, task=task, dataset=dataset), tool) for tool in results.tools(task, dataset)
+    ]
     found = sorted(((wall, tool) for wall, tool in found if wall), reverse=True)
     colours = [OURS if tool.startswith("sliceflight") else OTHERS for _, tool in found]
     panel.barh([tool for _, tool in found], [wall for wall, _ in found], color=colours)

@@ -1,4 +1,4 @@
-"""The benchmark: generates the data, runs each task with each tool in turn, writes raw results and `docs/benchmarks.md`.
+"""The benchmark: makes the data, runs each task with each tool in turn, writes raw results and `docs/benchmarks.md`.
 
     python benches/cloud/run.py                      the core table: gzip h5ad, zarr, parquet, grid
     python benches/cloud/run.py --all-data           also h5ad that is lzf or not compressed
@@ -91,7 +91,9 @@ def measure(options, folder, output):
 
     def record(line):
         writer.write(line)
-        outcome = line.get("error") or f"{line['wall']:8.3f} s  {line['requests']:5} requests {line['bytes'] / 1e6:8.1f} MB"
+        outcome = (
+            line.get("error") or f"{line['wall']:8.3f} s  {line['requests']:5} requests {line['bytes'] / 1e6:8.1f} MB"
+        )
         say(f"{line['round'] + 1} {line['task']} {line['dataset']:6} {line['tool']:34} {outcome}")
 
     network = {"profile": (), "settings": SHORT_SETTINGS} if options.short else {}

@@ -62,7 +62,13 @@ class Runner:
             return
         found = self.measure(contender, task, dataset)
         wrong = "checksum" in found and found["checksum"] != self.expected[dataset][task]["checksum"]
-        found = {"task": task, "dataset": dataset, "tool": contender.label, "group": contender.group, "round": turn} | found
+        found = {
+            "task": task,
+            "dataset": dataset,
+            "tool": contender.label,
+            "group": contender.group,
+            "round": turn,
+        } | found
         if wrong:
             found["error"] = f"WRONG: {found['shape']}, expected {self.expected[dataset][task]['shape']}"
         self.first.setdefault(place, None if "error" in found else found["wall"])

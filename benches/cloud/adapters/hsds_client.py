@@ -8,8 +8,6 @@ from data.keys import HSDS_DOMAIN
 class Adapter:
     """Opens the domain for each task."""
 
-    PACKAGES = ("h5pyd",)
-
     def __init__(self, context):
         self.context = context
 
