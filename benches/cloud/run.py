@@ -65,6 +65,7 @@ def parser():
     found.add_argument("--rounds", type=int, default=5)
     found.add_argument("--slow-rounds", type=int, default=2, help="rounds of what takes longer than 8 s")
     found.add_argument("--limit", type=float, default=120, help="seconds for one measurement")
+    found.add_argument("--minutes", type=float, default=0, help="begins no further round after these")
     found.add_argument("--tasks", nargs="*", choices=TASKS)
     found.add_argument("--datasets", nargs="*", choices=KEYS)
     found.add_argument("--all-data", action="store_true")
@@ -85,7 +86,9 @@ def measure(options, folder, output):
     store = Store(folder, SCALES[options.scale])
     manifest = store.ensure(datasets, report=say)
     expected = reference.expected(store, datasets)
-    patience = Patience(options.rounds, slow_rounds=options.slow_rounds, limit=options.limit)
+    patience = Patience(
+        options.rounds, slow_rounds=options.slow_rounds, limit=options.limit, total=60 * options.minutes
+    )
     header = machine.described() | {"scale": options.scale, "data": manifest, "patience": asdict(patience)}
     writer = Writer(output, header)
 

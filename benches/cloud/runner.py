@@ -23,13 +23,14 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Patience:
-    """How many rounds there are, and how many for what takes long. Times in seconds."""
+    """How many rounds there are, and how many for what takes long. Times in seconds; no round begins after `total`."""
 
     rounds: int = 5
     slow: float = 8.0
     slow_rounds: int = 2
     very_slow: float = 20.0
     limit: float = 120.0
+    total: float | None = None
 
     def wanted(self, contender, first):
         """Rounds of a contender of which the first took `first` seconds (None: it failed)."""
@@ -48,7 +49,10 @@ class Runner:
 
     def run(self, contenders, pairs):
         """All rounds of the contenders for `pairs` of task and data set."""
+        began = time.monotonic()
         for turn in range(self.patience.rounds):
+            if self.patience.total and time.monotonic() - began > self.patience.total:
+                return
             for task, dataset in pairs:
                 takers = [one for one in contenders if one.takes(task, dataset)]
                 random.Random(turn).shuffle(takers)
