@@ -88,7 +88,7 @@ class Runner:
                 "context": stage.context(dataset, server.uri if server else "", contender.state in ("warm", "hot")),
             }  # fmt: skip
             if contender.state == "hot":
-                ask(order | {"unmeasured": 1}, self.patience.limit)
+                ask(order | {"before": [task]}, self.patience.limit)
             with watched(server.process.pid if server else None) as of_server, watched(cloud) as of_cloud:
                 stage.cloud.reset()
                 found = ask(order, self.patience.limit, self.environment(contender))
@@ -106,12 +106,13 @@ class Runner:
         """Leaves registries with the indexes of each data set, for servers that are warm or hot."""
         for dataset in datasets:
             self.stage.register(dataset)
+            tasks = [name for name, task in TASKS.items() if dataset in task.datasets]
             with self.stage.serve(self.stage.kept_registry(dataset)) as server:
-                for name, task in TASKS.items():
-                    if dataset in task.datasets:
-                        context = self.stage.context(dataset, server.uri, registered=True)
-                        order = {"adapter": "sliceflight", "options": {}, "task": name, "context": context}
-                        ask(order, self.patience.limit)
+                context = self.stage.context(dataset, server.uri, registered=True)
+                order = {"adapter": "sliceflight", "options": {}, "task": tasks[0], "before": tasks, "context": context}
+                found = ask(order, 5 * self.patience.limit)
+                if "error" in found:
+                    raise RuntimeError(f"no indexes of {dataset}: {found['error']}")
 
 
 def ask(order, limit, environment=None):

@@ -40,7 +40,8 @@ def measured(data, name, *flags):
 
 @pytest.mark.timeout(SECONDS)
 def test_counts_of_sliceflight(data):
-    lines = measured(data, "ours", "--datasets", "gzip", "zarr3", "table", "grid", "--tools", *SERVER)
+    lines = measured(data, "ours", "--datasets", "gzip", "table", "grid", "--tools", *SERVER)
+    lines += measured(data, "sharded", "--datasets", "zarr3", "--tasks", "T2", "T4", "--tools", *SERVER)
     assert [line for line in lines if "error" in line] == [], "every answer is that of plain readers"
     found = {f"{line['task']} {line['dataset']}, {line['tool']}": [line["requests"], line["bytes"]] for line in lines}
     if os.environ.get("SNAPSHOTS") == "write":
