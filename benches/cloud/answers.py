@@ -56,8 +56,11 @@ def table(answer):
 def words(column):
     """A column as 64-bit words: texts by their hash, floats by their bits, integers by their value."""
     kind = column.type
-    if pyarrow.types.is_dictionary(kind) or pyarrow.types.is_string(kind) or pyarrow.types.is_large_string(kind) or (
-        kind == pyarrow.string_view()
+    if (
+        pyarrow.types.is_dictionary(kind)
+        or pyarrow.types.is_string(kind)
+        or pyarrow.types.is_large_string(kind)
+        or (kind == pyarrow.string_view())
     ):
         return texts(column)
     values = column.combine_chunks().to_numpy(zero_copy_only=False)
@@ -72,7 +75,10 @@ def texts(column):
         column = pyarrow.compute.dictionary_encode(column.cast(pyarrow.large_string()))
     parts = []
     for chunk in column.chunks:
-        names = [int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "little") for name in chunk.dictionary.to_pylist()]
+        names = [
+            int.from_bytes(hashlib.sha256(str(name).encode()).digest()[:8], "little")
+            for name in chunk.dictionary.to_pylist()
+        ]
         codes = chunk.indices.to_numpy(zero_copy_only=False)
         parts.append(numpy.array(names or [0], "u8")[codes])
     return numpy.concatenate(parts) if parts else numpy.zeros(0, "u8")
@@ -91,5 +97,3 @@ def digest(*parts):
     for part in parts:
         state.update(part if isinstance(part, bytes) else numpy.ascontiguousarray(part).data)
     return state.hexdigest()[:20]
-
-

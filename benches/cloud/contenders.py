@@ -1,7 +1,7 @@
 """Who takes part: each tool with its settings, and the tasks and data sets that it is asked for.
 
-A contender of sliceflight has a `state`: `cold` is a new server that has never seen the object, `warm` a new server whose
-registry has kept the indexes, `hot` a server that has answered the same request twice before.
+A contender of sliceflight has a `state`: `cold` is a new server that has never seen the object, `warm` a new server
+whose registry has kept the indexes, `hot` a server that has answered the same request twice before.
 """
 
 from dataclasses import dataclass, field
@@ -24,7 +24,6 @@ class Contender:
     options: dict = field(default_factory=dict)
     state: str = ""
     rounds: int = 0
-    needs: str = ""
 
     def takes(self, task, dataset):
         """Whether it is asked for this."""
@@ -34,7 +33,9 @@ class Contender:
 def ours(state):
     """sliceflight in one state."""
     every = tuple(TASKS)
-    return Contender(f"sliceflight {state}", "sliceflight", f"sliceflight {state}", (*CELLS, "table", "grid"), every, state=state)
+    return Contender(
+        f"sliceflight {state}", "sliceflight", f"sliceflight {state}", (*CELLS, "table", "grid"), every, state=state
+    )
 
 
 def blocks(size):
@@ -59,13 +60,14 @@ CONTENDERS = (
     blocks("8"),
     Contender(
         "LaminDB Artifact.open()", "lamindb_open", "LaminDB", ("gzip", "grid", "table"),
-        ("T2", "T3", "T4", "T6", "T7", "T8", "T9"), state="lamindb", needs="lamindb",
+        ("T2", "T3", "T4", "T6", "T7", "T8", "T9"), state="lamindb",
     ),
     zarr("zarr-python + obstore", store="obstore"),
     zarr("zarr-python + obstore, 64 at once", store="obstore", concurrency=64),
     zarr("zarrs-python + obstore", store="obstore", codecs="zarrs"),
+    Contender("HSDS", "hsds_client", "HSDS", ("grid",), ("T9",), state="hsds"),
     Contender("anndata read_lazy", "anndata_lazy", "anndata", ("gzip", *ZARR), ("T2", "T3", "T4", "T6"), rounds=1),
-    Contender("polars", "polars_scan", "polars", ("table",), ("T7", "T8"), needs="polars"),
-    Contender("pyarrow dataset", "pyarrow_dataset", "pyarrow", ("table",), ("T7", "T8"), needs="pyarrow"),
-    Contender("DuckDB", "duckdb_httpfs", "DuckDB", ("table",), ("T7", "T8"), needs="duckdb"),
+    Contender("polars", "polars_scan", "polars", ("table",), ("T7", "T8")),
+    Contender("pyarrow dataset", "pyarrow_dataset", "pyarrow", ("table",), ("T7", "T8")),
+    Contender("DuckDB", "duckdb_httpfs", "DuckDB", ("table",), ("T7", "T8")),
 )  # fmt: skip

@@ -20,7 +20,6 @@ class Context:
     dataset: str
     scale: str
     uri: str = ""
-    folder: str = ""
     registered: bool = False
 
     @property

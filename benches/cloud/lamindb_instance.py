@@ -51,7 +51,9 @@ def name_endpoint(database, endpoint):
     """
     root = f"s3://{BUCKET}"
     with closing(sqlite3.connect(database)) as connection, connection:
-        connection.execute("UPDATE lamindb_storage SET root = ? WHERE root = ?", [f"{root}?endpoint_url={endpoint}", root])
+        connection.execute(
+            "UPDATE lamindb_storage SET root = ? WHERE root = ?", [f"{root}?endpoint_url={endpoint}", root]
+        )
 
 
 if __name__ == "__main__":

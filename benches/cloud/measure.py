@@ -1,7 +1,8 @@
 """One measurement in a process of its own: reads an order as JSON from standard input, answers with one line of JSON.
 
 The clock starts before the adapter opens or connects to anything, after all imports; it stops when the answer is in
-memory in the form in which a user of that tool has it. The checksum is computed after that.
+memory in the form in which a user of that tool has it. The checksum is computed after that. Tasks that the order names
+in `before` are done first, unmeasured.
 """
 
 import importlib
@@ -24,18 +25,20 @@ def main():
     order = json.load(sys.stdin)
     task = TASKS[order["task"]]
     try:
-        adapter = importlib.import_module(f"adapters.{order['adapter']}").Adapter(Context(**order["context"]), **order["options"])
-        result = measure(getattr(adapter, task.method), task.form, order.get("unmeasured", 0))
+        adapter = importlib.import_module(f"adapters.{order['adapter']}").Adapter(
+            Context(**order["context"]), **order["options"]
+        )
+        for name in order.get("before", ()):
+            getattr(adapter, TASKS[name].method)()
+        result = measure(getattr(adapter, task.method), task.form)
     except Exception as error:  # noqa: BLE001 - whatever a tool fails with is a result
         traceback.print_exc()
         result = {"error": f"{type(error).__name__}: {error}"[:500]}
     print("\n" + json.dumps(result))
 
 
-def measure(call, form, unmeasured):
-    """Times one call; `unmeasured` calls of the same come before it."""
-    for _ in range(unmeasured):
-        call()
+def measure(call, form):
+    """Times one call."""
     before = resource.getrusage(resource.RUSAGE_SELF)
     idle = resident("VmRSS")
     start = time.perf_counter()
@@ -45,7 +48,14 @@ def measure(call, form, unmeasured):
     peak = resident("VmHWM")
     found, shape = checksum(form, answer)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-    return {"wall": wall, "client_cpu": cpu, "client_peak": peak, "client_idle": idle, "checksum": found, "shape": shape}
+    return {
+        "wall": wall,
+        "client_cpu": cpu,
+        "client_peak": peak,
+        "client_idle": idle,
+        "checksum": found,
+        "shape": shape,
+    }
 
 
 def resident(field):

@@ -3,11 +3,14 @@
 import matplotlib
 
 matplotlib.use("svg")
-matplotlib.rcParams["svg.hashsalt"] = "benchmarks"
+matplotlib.rcParams.update({"svg.hashsalt": "benchmarks", "svg.fonttype": "none"})
 
 from matplotlib import pyplot  # noqa: E402
+from matplotlib.ticker import NullLocator  # noqa: E402
 
 OURS, OTHERS = "#0b6e4f", "#9aa5b1"
+#: Seconds at the left and the right edge of every panel, so that bars of all panels compare.
+LIMITS = 0.001, 300
 
 
 def write(results, path):
@@ -27,7 +30,9 @@ def write(results, path):
 
 def draw(panel, results, task, dataset):
     """One panel: the fastest on top."""
-    found = [(results.median("wall", tool=tool, task=task, dataset=dataset), tool) for tool in results.tools(task, dataset)]
+    found = [
+        (results.median("wall", tool=tool, task=task, dataset=dataset), tool) for tool in results.tools(task, dataset)
+    ]
     found = sorted(((wall, tool) for wall, tool in found if wall), reverse=True)
     colours = [OURS if tool.startswith("sliceflight") else OTHERS for _, tool in found]
     panel.barh([tool for _, tool in found], [wall for wall, _ in found], color=colours)
@@ -36,6 +41,7 @@ def draw(panel, results, task, dataset):
     panel.tick_params(labelsize=7)
     for place, (wall, _) in enumerate(found):
         panel.text(wall, place, f" {wall:.3g}", va="center", fontsize=6)
-    panel.margins(x=0.2)
+    panel.set_xlim(*LIMITS)
+    panel.xaxis.set_minor_locator(NullLocator())
     for side in ("top", "right"):
         panel.spines[side].set_visible(False)

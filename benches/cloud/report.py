@@ -1,15 +1,21 @@
 """Writes `docs/benchmarks.md` and its plot from raw results; states nothing that is not in them."""
 
 import plot
+import scale_report
 from context import Context
-from results import DATASETS
+from results import DATASETS, Results
 from targets import BOUNDS, RATIOS
 from tasks import TASKS
 
 TITLES = {
-    "gzip": "h5ad, gzip", "none": "h5ad, not compressed", "lzf": "h5ad, lzf", "zarr2": "zarr v2", "zarr3": "zarr v3, sharded",
-    "table": "parquet", "grid": "3-D HDF5",
-}  # fmt: skip
+    "gzip": "h5ad, gzip",
+    "none": "h5ad, not compressed",
+    "lzf": "h5ad, lzf",
+    "zarr2": "zarr v2",
+    "zarr3": "zarr v3, sharded",
+    "table": "parquet",
+    "grid": "3-D HDF5",
+}
 FIELDS = (
     ("wall", "s", lambda value: f"{value:.3f}"),
     ("requests", "requests", lambda value: f"{value:.0f}"),
@@ -19,13 +25,25 @@ FIELDS = (
     ("client_peak", "peak MiB, client", lambda value: f"{value / (1 << 20):.0f}"),
     ("server_peak", "peak MiB, server", lambda value: f"{value / (1 << 20):.0f}"),
 )
+NOT_MEASURED = """## Not measured
+
+* Tiled 0.2.20 installs, but reads HDF5 from local files only: `s3://` and `http://` are "Supported schemes are 'file',
+  'sqlite', and 'duckdb'". Its zarr adapter opens object stores only for what is in its own catalogue's storage.
+* HSDS 1.0.2 reads HDF5 in place after `hsload --link`, which h5pyd 1.0.0 refuses ("Only datasets with 'H5D_CHUNKED'
+  layout can be resizable") and h5pyd 0.24 does; it was tried with T9 only.
+* anndata's `read_lazy` fails on h5py over s3fs: it opens the file again by the name of the file object."""
 
 
 def write(results, path, source):
     """Writes the page, and the plot beside it."""
     picture = path.with_name("benchmarks.svg")
     plot.write(results, picture)
-    parts = [introduction(results, source), judged(results), f"![Medians of all tools]({picture.name})", tables(results), machine(results)]
+    of_scale = source.with_name(source.name.replace("cloud-", "scale-"))
+    parts = [
+        introduction(results, source), judged(results), f"![Medians of all tools]({picture.name})", tables(results),
+        scale_report.section(Results.read(of_scale)) if of_scale.exists() and of_scale != source else "",
+        NOT_MEASURED, machine(results),
+    ]  # fmt: skip
     path.write_text("\n\n".join(part for part in parts if part) + "\n")
 
 
@@ -34,25 +52,32 @@ def introduction(results, source):
     patience = results.header["patience"]
     return f"""# Benchmarks
 
-Written by `benches/cloud` (`make bench`) from `{source.parent.name}/{source.name}`; every number is a median of that file.
+Written by `benches/cloud` (`make bench`) from `benches/results/{source.name}`; every number is a median of that file.
 
-Each task ran with each tool in turn, {patience['rounds']} rounds in one run, against the same simulated cloud (`tools/simcloud`: first
-byte after 20 ± 6 ms, 1 % of requests four times as late, 90 MB/s a connection, 1,250 MB/s in all) on the same machine, each
-measurement in a new process. Time is the client's: it begins before anything is opened or connected, after all imports, and
-ends when the answer is in memory. Tools that took longer than {patience['slow']:.0f} s had {patience['slow_rounds']} rounds, longer than {patience['very_slow']:.0f} s one (the column
-"rounds"). The answers of all tools are equal, to the bit, to those of plain readers on local files; one that differs stands
-as WRONG, without a time.
+Each task ran with each tool in turn, {patience["rounds"]} rounds in one run, against the same simulated cloud
+(`tools/simcloud`: first byte after 20 ± 6 ms, 1 % of requests four times as late, 90 MB/s a connection, 1,250 MB/s in
+all) on the same machine, each measurement in a new process. Time is the client's: it begins before anything is opened
+or connected, after all imports, and ends when the answer is in memory. What took longer than {patience["slow"]:.0f} s
+had {patience["slow_rounds"]} rounds, longer than {patience["very_slow"]:.0f} s one (see "rounds"). The answers of
+all tools are equal, to the bit, to those of plain readers on local files; one that differs stands as WRONG, without a
+time.
 
-* **cold**: a new server that has never seen the object, asked by URL. **warm**: a new server whose registry kept the indexes
-  of an earlier run; nothing is in memory. **hot**: a server that has answered the same request twice before.
-* The server's process is started before the clock, and the client pays for Flight. Client, server and cloud share the cores.
+* **cold**: a new server that has never seen the object, asked by URL. **warm**: a new server whose registry kept the
+  indexes of an earlier run; nothing is in memory. **hot**: a server that has answered the same request twice before.
+* The server's process is started before the clock, and the client pays for Flight. Client, server and cloud share the
+  cores.
 * h5py + s3fs reads with s3fs's own read-ahead (default), or with its block cache of 1 or 8 MiB; the better one counts.
 * LaminDB is `ln.Artifact.get(key=…).open()` of an instance in a local folder; the artifact lies in the cloud."""
 
 
 def judged(results):
     """The targets, met or missed."""
-    rows = ["## Targets", "", "| task | data | sliceflight | s | compared with | s | ratio | target | |", "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | --- |"]
+    rows = [
+        "## Targets",
+        "",
+        "| task | data | sliceflight | s | compared with | s | ratio | target | |",
+        "| --- | --- | --- | ---: | --- | ---: | ---: | ---: | --- |",
+    ]
     for target in RATIOS:
         mine, theirs, ratio = target.judged(results)
         if mine is None and theirs is None:
@@ -60,14 +85,31 @@ def judged(results):
         found = f"{ratio:.1f}" if ratio else "–"
         verdict = "–" if ratio is None else "met" if ratio >= target.factor else "**missed**"
         name = f"{target.task} {TASKS[target.task].text}"
-        cells = (name, TITLES[target.dataset], target.ours, seconds(mine), target.group, seconds(theirs), found, f"{target.factor:g}×", verdict)
+        cells = (
+            name,
+            TITLES[target.dataset],
+            target.ours,
+            seconds(mine),
+            target.group,
+            seconds(theirs),
+            found,
+            f"{target.factor:g}×",
+            verdict,
+        )
         rows.append(f"| {' | '.join(cells)} |")
-    rows += ["", "| task | data | sliceflight | what | found | at most | |", "| --- | --- | --- | --- | ---: | ---: | --- |"]
+    rows += [
+        "",
+        "| task | data | sliceflight | what | found | at most | |",
+        "| --- | --- | --- | --- | ---: | ---: | --- |",
+    ]
     for bound in BOUNDS:
         value = bound.judged(results)
         if value is not None:
             verdict = "met" if value <= bound.most else "**missed**"
-            rows.append(f"| {bound.task} | {TITLES[bound.dataset]} | {bound.ours} | {bound.field} | {value:g} | {bound.most:g} | {verdict} |")
+            rows.append(
+                f"| {bound.task} | {TITLES[bound.dataset]} | {bound.ours} | {bound.field} | {value:g} "
+                f"| {bound.most:g} | {verdict} |"
+            )
     return "\n".join(rows)
 
 
@@ -79,7 +121,11 @@ def seconds(value):
 def tables(results):
     """A table of all tools for each task and data set."""
     sizes = Context("", "", "", "gzip", results.header["scale"]).sizes
-    parts = ["## Measurements", f"{sizes.cells:,} cells × {sizes.genes:,} genes; {sizes.table_rows:,} rows of parquet; a grid of {' × '.join(map(str, sizes.grid))}."]
+    parts = [
+        "## Measurements",
+        f"{sizes.cells:,} cells × {sizes.genes:,} genes; {sizes.table_rows:,} rows of parquet; "
+        f"a grid of {' × '.join(map(str, sizes.grid))}.",
+    ]
     for task, dataset in results.pairs():
         parts.append(f"### {task} {TASKS[task].text}: {TITLES[dataset]}\n\n{one_table(results, task, dataset)}")
     return "\n\n".join(parts)
@@ -108,10 +154,15 @@ def machine(results):
     """Machine, versions and data."""
     header = results.header
     data = header["data"]["data"]
-    found = [f"{TITLES[name]} {data[name]['bytes'] / 1e6:.0f} MB in {data[name]['files']} files" for name in DATASETS if name in data]
+    found = [
+        f"{TITLES[name]} {data[name]['bytes'] / 1e6:.0f} MB in {data[name]['files']} files"
+        for name in DATASETS
+        if name in data
+    ]
     versions = ", ".join(f"{name} {version}" for name, version in header["packages"].items())
     return f"""## Machine and versions
 
-{header['processor']}, {header['cores']} cores, {header['memory_gib']} GiB, {header['kernel']}; load before the run {header['load_before']}. {header['date']}.
-sliceflight at {header['revision']}; Python {header['python']}; {versions}.
-Data (seed {header['data']['seed']}): {"; ".join(found)}."""
+{header["processor"]}, {header["cores"]} cores, {header["memory_gib"]} GiB, {header["kernel"]};
+load before the run {header["load_before"]}. {header["date"]}.
+sliceflight at {header["revision"]}; Python {header["python"]}; {versions}.
+Data (seed {header["data"]["seed"]}): {"; ".join(found)}."""

@@ -1,4 +1,4 @@
-"""The benchmark: generates the data, runs each task with each tool in turn, writes raw results and `docs/benchmarks.md`.
+"""The benchmark: makes the data, runs each task with each tool in turn, writes raw results and `docs/benchmarks.md`.
 
     python benches/cloud/run.py                      the core table: gzip h5ad, zarr, parquet, grid
     python benches/cloud/run.py --all-data           also h5ad that is lzf or not compressed
@@ -10,8 +10,10 @@ It needs the release builds (`cargo build --release --locked --workspace --bins`
 
 import argparse
 import os
+import subprocess
 import sys
 import tempfile
+from contextlib import ExitStack
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(PROJECT / "tools")]
 
+import hsds_server  # noqa: E402
 import lamindb_instance  # noqa: E402
 import machine  # noqa: E402
 import reference  # noqa: E402
@@ -62,6 +65,7 @@ def parser():
     found.add_argument("--rounds", type=int, default=5)
     found.add_argument("--slow-rounds", type=int, default=2, help="rounds of what takes longer than 8 s")
     found.add_argument("--limit", type=float, default=120, help="seconds for one measurement")
+    found.add_argument("--minutes", type=float, default=0, help="begins no further round after these")
     found.add_argument("--tasks", nargs="*", choices=TASKS)
     found.add_argument("--datasets", nargs="*", choices=KEYS)
     found.add_argument("--all-data", action="store_true")
@@ -82,33 +86,43 @@ def measure(options, folder, output):
     store = Store(folder, SCALES[options.scale])
     manifest = store.ensure(datasets, report=say)
     expected = reference.expected(store, datasets)
-    patience = Patience(options.rounds, slow_rounds=options.slow_rounds, limit=options.limit)
+    patience = Patience(
+        options.rounds, slow_rounds=options.slow_rounds, limit=options.limit, total=60 * options.minutes
+    )
     header = machine.described() | {"scale": options.scale, "data": manifest, "patience": asdict(patience)}
     writer = Writer(output, header)
 
     def record(line):
         writer.write(line)
-        outcome = line.get("error") or f"{line['wall']:8.3f} s  {line['requests']:5} requests {line['bytes'] / 1e6:8.1f} MB"
+        outcome = (
+            line.get("error") or f"{line['wall']:8.3f} s  {line['requests']:5} requests {line['bytes'] / 1e6:8.1f} MB"
+        )
         say(f"{line['round'] + 1} {line['task']} {line['dataset']:6} {line['tool']:34} {outcome}")
 
     network = {"profile": (), "settings": SHORT_SETTINGS} if options.short else {}
-    with tempfile.TemporaryDirectory() as temporary, Stage.open(store, temporary, **network) as stage:
+    with ExitStack() as kept:
+        temporary = kept.enter_context(tempfile.TemporaryDirectory())
+        stage = kept.enter_context(Stage.open(store, temporary, **network))
         runner = Runner(stage, patience, record, expected)
-        contenders = without_lamindb(contenders, stage, datasets)
+        contenders = prepared(contenders, stage, datasets, kept)
         if any(one.state in ("warm", "hot") for one in contenders):
             runner.keep_indexes(datasets)
         runner.run(contenders, pairs)
 
 
-def without_lamindb(contenders, stage, datasets):
-    """The contenders, without LaminDB where no instance of it can be made."""
-    if not any(one.state == "lamindb" for one in contenders):
-        return contenders
-    try:
-        lamindb_instance.prepare(stage.folder, stage.cloud, [KEYS[one] for one in datasets])
-    except (OSError, RuntimeError) as error:
-        say(f"without LaminDB: {error}")
-        return [one for one in contenders if one.state != "lamindb"]
+def prepared(contenders, stage, datasets, kept):
+    """The contenders, without those whose surroundings cannot be had here; `kept` ends them after the run."""
+    surroundings = {
+        "lamindb": lambda: lamindb_instance.prepare(stage.folder, stage.cloud, [KEYS[one] for one in datasets]),
+        "hsds": lambda: kept.enter_context(hsds_server.running(stage)),
+    }
+    for state, prepare in surroundings.items():
+        if any(one.state == state and set(one.datasets) & set(datasets) for one in contenders):
+            try:
+                prepare()
+            except (OSError, RuntimeError, subprocess.TimeoutExpired) as error:
+                say(f"without {state}: {error}")
+                contenders = [one for one in contenders if one.state != state]
     return contenders
 
 

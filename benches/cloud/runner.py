@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import hsds_server
 import lamindb_instance
 import process
 from tasks import TASKS
@@ -22,13 +23,14 @@ HERE = Path(__file__).resolve().parent
 
 @dataclass(frozen=True)
 class Patience:
-    """How many rounds there are, and how many for what takes long. Times in seconds."""
+    """How many rounds there are, and how many for what takes long. Times in seconds; no round begins after `total`."""
 
     rounds: int = 5
     slow: float = 8.0
     slow_rounds: int = 2
     very_slow: float = 20.0
     limit: float = 120.0
+    total: float | None = None
 
     def wanted(self, contender, first):
         """Rounds of a contender of which the first took `first` seconds (None: it failed)."""
@@ -47,7 +49,10 @@ class Runner:
 
     def run(self, contenders, pairs):
         """All rounds of the contenders for `pairs` of task and data set."""
+        began = time.monotonic()
         for turn in range(self.patience.rounds):
+            if self.patience.total and time.monotonic() - began > self.patience.total:
+                return
             for task, dataset in pairs:
                 takers = [one for one in contenders if one.takes(task, dataset)]
                 random.Random(turn).shuffle(takers)
@@ -61,7 +66,13 @@ class Runner:
             return
         found = self.measure(contender, task, dataset)
         wrong = "checksum" in found and found["checksum"] != self.expected[dataset][task]["checksum"]
-        found = {"task": task, "dataset": dataset, "tool": contender.label, "group": contender.group, "round": turn} | found
+        found = {
+            "task": task,
+            "dataset": dataset,
+            "tool": contender.label,
+            "group": contender.group,
+            "round": turn,
+        } | found
         if wrong:
             found["error"] = f"WRONG: {found['shape']}, expected {self.expected[dataset][task]['shape']}"
         self.first.setdefault(place, None if "error" in found else found["wall"])
@@ -77,7 +88,7 @@ class Runner:
                 "context": stage.context(dataset, server.uri if server else "", contender.state in ("warm", "hot")),
             }  # fmt: skip
             if contender.state == "hot":
-                ask(order | {"unmeasured": 1}, self.patience.limit)
+                ask(order | {"before": [task]}, self.patience.limit)
             with watched(server.process.pid if server else None) as of_server, watched(cloud) as of_cloud:
                 stage.cloud.reset()
                 found = ask(order, self.patience.limit, self.environment(contender))
@@ -88,19 +99,20 @@ class Runner:
 
     def environment(self, contender):
         """The environment of the measured process."""
-        given = self.stage.cloud.environment()
-        return given | lamindb_instance.variables(self.stage.folder) if contender.state == "lamindb" else given
+        more = {"lamindb": lamindb_instance.variables(self.stage.folder), "hsds": hsds_server.variables()}
+        return self.stage.cloud.environment() | more.get(contender.state, {})
 
     def keep_indexes(self, datasets):
         """Leaves registries with the indexes of each data set, for servers that are warm or hot."""
         for dataset in datasets:
             self.stage.register(dataset)
+            tasks = [name for name, task in TASKS.items() if dataset in task.datasets]
             with self.stage.serve(self.stage.kept_registry(dataset)) as server:
-                for name, task in TASKS.items():
-                    if dataset in task.datasets:
-                        context = self.stage.context(dataset, server.uri, registered=True)
-                        order = {"adapter": "sliceflight", "options": {}, "task": name, "context": context}
-                        ask(order, self.patience.limit)
+                context = self.stage.context(dataset, server.uri, registered=True)
+                order = {"adapter": "sliceflight", "options": {}, "task": tasks[0], "before": tasks, "context": context}
+                found = ask(order, 5 * self.patience.limit)
+                if "error" in found:
+                    raise RuntimeError(f"no indexes of {dataset}: {found['error']}")
 
 
 def ask(order, limit, environment=None):

@@ -19,8 +19,9 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(PROJECT / "tools")]
 
-import machine  # noqa: E402
 import numpy  # noqa: E402
+
+import machine  # noqa: E402
 import process  # noqa: E402
 from data import long_files  # noqa: E402
 from data.keys import BUCKET  # noqa: E402
@@ -115,8 +116,14 @@ class Scale:
         """Writes one measurement."""
         line = {"what": what, "round": turn} | about | found
         self.write(line)
-        shown = f"{found['wall']:8.3f} s {found['requests']:5} requests {found['bytes'] / 1e6:8.1f} MB" if "wall" in found else ""
-        print(turn + 1, what, about, shown, found.get("error", ""), f"{found.get('server_peak', 0) >> 20} MiB", flush=True)
+        shown = (
+            f"{found['wall']:8.3f} s {found['requests']:5} requests {found['bytes'] / 1e6:8.1f} MB"
+            if "wall" in found
+            else ""
+        )
+        print(
+            turn + 1, what, about, shown, found.get("error", ""), f"{found.get('server_peak', 0) >> 20} MiB", flush=True
+        )
 
     def url(self, key):
         """The URL of an object of the benchmark."""
@@ -135,7 +142,10 @@ def chunks_name(chunks):
 
 def generate(store):
     """Writes what is not there yet."""
-    wanted = {matrix_name(count * long_files.ROWS_PER_CHUNK): (long_files.matrix, count * long_files.ROWS_PER_CHUNK) for count in ROWS[store.sizes.name]}
+    wanted = {
+        matrix_name(count * long_files.ROWS_PER_CHUNK): (long_files.matrix, count * long_files.ROWS_PER_CHUNK)
+        for count in ROWS[store.sizes.name]
+    }
     wanted |= {chunks_name(count): (long_files.many_chunks, count) for count in CHUNKS[store.sizes.name]}
     for key, (write, count) in wanted.items():
         target = store.bucket / key

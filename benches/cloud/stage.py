@@ -1,7 +1,7 @@
 """What stands beside the measured processes: the simulated cloud, and servers of sliceflight in the state asked for.
 
-    with Stage.open(store, folder) as stage, stage.server("cold", "gzip") as server:
-        server.uri
+with Stage.open(store, folder) as stage, stage.server("cold", "gzip") as server:
+    server.uri
 """
 
 import shutil
@@ -12,6 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent.parent / "tools"))
 
 import stack  # noqa: E402
+
 from data.keys import BUCKET, KEYS  # noqa: E402
 
 #: The profile "S3-like": first byte after 20 ± 6 ms, 1 % four times as late, 90 MB/s a connection, 1,250 MB/s in all.

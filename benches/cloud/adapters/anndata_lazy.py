@@ -9,11 +9,13 @@ from adapters import h5py_s3fs, zarr_python
 class Adapter:
     """Opens the whole object lazily for each task, and computes what is asked for."""
 
-    PACKAGES = ("anndata", "dask", "zarr", "obstore")
-
     def __init__(self, context):
         self.context = context
-        kind = zarr_python.Adapter(context) if context.dataset.startswith("zarr") else h5py_s3fs.Adapter(context, cache="8")
+        kind = (
+            zarr_python.Adapter(context)
+            if context.dataset.startswith("zarr")
+            else h5py_s3fs.Adapter(context, cache="8")
+        )
         self.root = kind.root
 
     def rows(self, positions):

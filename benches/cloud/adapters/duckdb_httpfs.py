@@ -11,8 +11,6 @@ from data import sizes as scales
 class Adapter:
     """Queries in a database in memory; loading the extension is not timed."""
 
-    PACKAGES = ("duckdb",)
-
     def __init__(self, context):
         self.context = context
         self.database = duckdb.connect()

@@ -13,8 +13,6 @@ from anndata.io import read_elem, sparse_dataset
 class Adapter:
     """Opens the file for each task."""
 
-    PACKAGES = ("h5py", "s3fs", "anndata")
-
     def __init__(self, context, cache="default"):
         self.context, self.cache = context, cache
 
@@ -61,4 +59,3 @@ class Adapter:
 
     def hyperslab(self):
         return self.root()["field"][self.context.window]
-

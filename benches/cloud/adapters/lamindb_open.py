@@ -1,7 +1,7 @@
 """LaminDB as its users call it: `Artifact.get(key=…).open()`, then the accessor.
 
-The instance is made by `lamindb_instance` before the measurement; being connected to it is part of the imports, and so is
-what LaminDB imports when it first needs it.
+The instance is made by `lamindb_instance` before the measurement; being connected to it is part of the imports, and
+so is what LaminDB imports when it first needs it.
 """
 
 import anndata  # noqa: F401
@@ -17,8 +17,6 @@ from data import sizes as scales
 
 class Adapter:
     """Opens the artifact for each task."""
-
-    PACKAGES = ("lamindb",)
 
     def __init__(self, context):
         self.context = context

@@ -1,5 +1,7 @@
 """The same tasks with h5py, zarr and pyarrow on local files, read plainly: what every other answer is compared with."""
 
+from functools import cached_property
+
 import h5py
 import numpy
 import pandas
@@ -13,12 +15,10 @@ from data import sizes as scales
 
 
 class Adapter:
-    """Reads whole arrays and slices them in memory. `context.folder` is the folder of the bucket."""
+    """Reads whole arrays of the files in `bucket` and slices them in memory."""
 
-    PACKAGES = ("h5py", "zarr", "pyarrow")
-
-    def __init__(self, context):
-        self.context, self.path = context, f"{context.folder}/{context.key}"
+    def __init__(self, context, bucket):
+        self.context, self.path = context, f"{bucket}/{context.key}"
 
     def root(self):
         """The open file or store."""
@@ -28,24 +28,26 @@ class Adapter:
         root = self.root()
         return {name: list(root[name]) for name in root}
 
+    @cached_property
     def matrix(self):
+        """X, read once for all tasks."""
         group = self.root()["X"]
         parts = [group[name][:] for name in ("data", "indices", "indptr")]
         return scipy.sparse.csr_matrix(tuple(parts), shape=tuple(group.attrs["shape"]), copy=False)
 
     def filtered_rows(self):
         obs = read_elem(self.root()["obs"])
-        return self.matrix()[numpy.flatnonzero(self.context.wanted(obs))]
+        return self.matrix[numpy.flatnonzero(self.context.wanted(obs))]
 
     def contiguous_rows(self):
-        return self.matrix()[slice(*self.context.sizes.contiguous)]
+        return self.matrix[slice(*self.context.sizes.contiguous)]
 
     def random_rows(self):
-        return self.matrix()[self.context.random_rows]
+        return self.matrix[self.context.random_rows]
 
     def gene(self):
         names = pandas.Index(read_elem(self.root()["var"]).index)
-        return self.matrix()[:, [names.get_loc(self.context.gene_name)]].toarray()[:, 0]
+        return self.matrix[:, [names.get_loc(self.context.gene_name)]].toarray()[:, 0]
 
     def embedding(self):
         return self.root()["obsm/X_pca"][:]

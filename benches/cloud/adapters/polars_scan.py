@@ -8,8 +8,6 @@ from data import sizes as scales
 class Adapter:
     """Scans for each task."""
 
-    PACKAGES = ("polars",)
-
     def __init__(self, context):
         self.context = context
 

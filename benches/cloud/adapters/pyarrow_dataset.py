@@ -10,8 +10,6 @@ from data import sizes as scales
 class Adapter:
     """Opens the dataset for each task."""
 
-    PACKAGES = ("pyarrow",)
-
     def __init__(self, context):
         self.context = context
 

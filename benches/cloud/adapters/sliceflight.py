@@ -1,4 +1,7 @@
-"""sliceflight as any Flight client reaches it: pyarrow and a ticket of JSON that names the object by URL, or by key once it is registered."""
+"""sliceflight as any Flight client reaches it: pyarrow and a ticket of JSON.
+
+The ticket names the object by URL, or by key once it is registered.
+"""
 
 import json
 
@@ -12,8 +15,6 @@ from data import sizes as scales
 
 class Adapter:
     """Connects for each task anew, and makes of the answer what the other tools give."""
-
-    PACKAGES = ("pyarrow",)
 
     def __init__(self, context):
         self.context = context

@@ -1,4 +1,4 @@
-"""zarr-python with anndata's readers for sparse matrices and tables, over obstore or fsspec, with its own codecs or those of zarrs.
+"""zarr-python with anndata's readers, over obstore or fsspec, with its own codecs or those of zarrs.
 
 `concurrency` is zarr's setting `async.concurrency`, the chunks that are asked for at once; absent, zarr's default.
 """
@@ -14,8 +14,6 @@ from obstore.store import S3Store
 
 class Adapter:
     """Opens the store for each task."""
-
-    PACKAGES = ("zarr", "obstore", "anndata", "zarrs")
 
     def __init__(self, context, store="obstore", codecs="zarr", concurrency=None):
         self.context, self.store = context, store

@@ -9,7 +9,9 @@ from data.sizes import SEED
 def write(path, sizes):
     """One dataset, `field`, a step of time after the other."""
     with h5py.File(path, "w") as file:
-        field = file.create_dataset("field", sizes.grid, "f4", chunks=sizes.grid_chunk, shuffle=True, compression="gzip")
+        field = file.create_dataset(
+            "field", sizes.grid, "f4", chunks=sizes.grid_chunk, shuffle=True, compression="gzip"
+        )
         deep = sizes.grid_chunk[0]
         for start in range(0, sizes.grid[0], deep):
             field[start : start + deep] = steps(sizes, start, min(start + deep, sizes.grid[0]))

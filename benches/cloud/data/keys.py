@@ -11,3 +11,5 @@ KEYS = {
     "table": "table",
     "grid": "grid.h5",
 }
+#: Where HSDS has the grid once it is linked.
+HSDS_DOMAIN = "/home/admin/grid.h5"

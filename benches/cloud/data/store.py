@@ -68,7 +68,9 @@ class Store:
         needed = FREE if self.sizes.name == "full" else FREE // 20
         free = shutil.disk_usage(self.folder).free
         if free < needed:
-            raise SystemExit(f"only {free >> 30} GiB are free on the disk of {self.folder}, {needed >> 30} GiB are to be left")
+            raise SystemExit(
+                f"only {free >> 30} GiB are free on the disk of {self.folder}, {needed >> 30} GiB are to be left"
+            )
 
     def write(self, name):
         """Writes one data set anew."""

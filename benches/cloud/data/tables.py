@@ -23,12 +23,14 @@ def rows(place, start, stop):
     count = stop - start
     codes = chance.choice(len(CELL_TYPES), count, p=CELL_TYPE_SHARES).astype("i1")
     donors = chance.integers(0, 200, count).astype("i2")
-    return pyarrow.table({
-        "cell_id": numpy.arange(start, stop, dtype="i8"),
-        "cell_type": pyarrow.DictionaryArray.from_arrays(codes, list(CELL_TYPES)),
-        "donor": pyarrow.DictionaryArray.from_arrays(donors, [f"donor{donor:03}" for donor in range(200)]),
-        "percent_mito": chance.gamma(4.0, 0.05 / 3.672, count),
-        "n_genes": chance.poisson(1360, count).astype("i4"),
-        "n_counts": chance.gamma(3.0, 2000.0, count).astype("f4"),
-        "doublet_score": chance.beta(1.0, 12.0, count).astype("f4"),
-    })
+    return pyarrow.table(
+        {
+            "cell_id": numpy.arange(start, stop, dtype="i8"),
+            "cell_type": pyarrow.DictionaryArray.from_arrays(codes, list(CELL_TYPES)),
+            "donor": pyarrow.DictionaryArray.from_arrays(donors, [f"donor{donor:03}" for donor in range(200)]),
+            "percent_mito": chance.gamma(4.0, 0.05 / 3.672, count),
+            "n_genes": chance.poisson(1360, count).astype("i4"),
+            "n_counts": chance.gamma(3.0, 2000.0, count).astype("f4"),
+            "doublet_score": chance.beta(1.0, 12.0, count).astype("f4"),
+        }
+    )
