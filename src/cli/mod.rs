@@ -4,7 +4,6 @@
 //! server's actions, so the answers are the same. Results go to stdout, progress and errors to
 //! stderr. Exit codes: 0 done, 1 failed (`error: …`), 2 wrong usage.
 
-mod allocator;
 mod collection;
 mod explain;
 mod filters;
@@ -118,9 +117,6 @@ pub fn run() -> ExitCode {
     if let Command::Hdf5Worker(command) = &cli.command {
         // Before there are threads: the C library holds to one, and its process is confined.
         return ended(command.run());
-    }
-    if matches!(cli.command, Command::Serve(_)) {
-        allocator::settle();
     }
     let result = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => {
