@@ -27,11 +27,11 @@ FIELDS = (
 )
 NOT_MEASURED = """## Not measured
 
-* Tiled 0.2.20 installs, but reads HDF5 from local files only: `s3://` and `http://` are "Supported schemes are 'file',
-  'sqlite', and 'duckdb'". Its zarr adapter opens object stores only for what is in its own catalogue's storage.
+* Tiled 0.2.20 installs, but its HDF5 adapter refuses `s3://` and `http://` ("Supported schemes are 'file', 'sqlite', and
+  'duckdb'"). Its zarr adapter was not tried.
 * HSDS 1.0.2 reads HDF5 in place after `hsload --link`, which h5pyd 1.0.0 refuses ("Only datasets with 'H5D_CHUNKED'
   layout can be resizable") and h5pyd 0.24 does; it was tried with T9 only.
-* anndata's `read_lazy` fails on h5py over s3fs: it opens the file again by the name of the file object."""
+* anndata's `read_lazy` fails on h5py over s3fs with FileNotFoundError."""
 
 
 def write(results, path, source):

@@ -16,6 +16,9 @@ const PERMIT_BYTES: u64 = 1024;
 /// beside it.
 const WAITS_PART: u64 = 16;
 
+/// Windows of one stream that are read at the same time: with fewer, decoders wait for the first byte of the next.
+const WINDOWS_IN_FLIGHT: usize = 4;
+
 /// Work on fewer bytes is done at once: handing it to the pool would take longer.
 const POOLED_BYTES: u64 = 256 << 10;
 
@@ -60,7 +63,6 @@ impl ReadContext {
         requests_in_flight: usize,
         memory_wait: Duration,
     ) -> Self {
-        let windows_in_flight = 2;
         let memory_bytes = memory_bytes.max(4 * PERMIT_BYTES);
         let fetches_bytes = memory_bytes / 4;
         let windows_bytes = memory_bytes - fetches_bytes;
@@ -79,8 +81,8 @@ impl ReadContext {
             merging: Merging::default(),
             requests_in_flight: requests_in_flight.max(1),
             // A window's values exist twice for a moment: gathered, and as the batch made of them.
-            window_bytes: stream_bytes / (2 * windows_in_flight as u64),
-            windows_in_flight,
+            window_bytes: stream_bytes / (2 * WINDOWS_IN_FLIGHT as u64),
+            windows_in_flight: WINDOWS_IN_FLIGHT,
         }
     }
 
