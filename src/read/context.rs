@@ -16,8 +16,9 @@ const PERMIT_BYTES: u64 = 1024;
 /// beside it.
 const WAITS_PART: u64 = 16;
 
-/// Windows of one stream that are read at the same time: with fewer, decoders wait for the first byte of the next.
-const WINDOWS_IN_FLIGHT: usize = 4;
+/// Windows of one stream that are read at the same time. With more of them each is smaller, and what needs a pass over
+/// all entries for each window takes longer.
+const WINDOWS_IN_FLIGHT: usize = 2;
 
 /// Work on fewer bytes is done at once: handing it to the pool would take longer.
 const POOLED_BYTES: u64 = 256 << 10;
