@@ -54,7 +54,8 @@ def introduction(results, source):
 
 Written by `benches/cloud` (`make bench`) from `benches/results/{source.name}`; every number is a median of that file.
 
-Each task ran with each tool in turn, {patience["rounds"]} rounds in one run, against the same simulated cloud
+Each task ran with each tool in turn, at most {patience["rounds"]} rounds in one run ("rounds" says how many; a number of
+one or two is a first look, no median to build on), against the same simulated cloud
 (`tools/simcloud`: first byte after 20 ± 6 ms, 1 % of requests four times as late, 90 MB/s a connection, 1,250 MB/s in
 all) on the same machine, each measurement in a new process. Time is the client's: it begins before anything is opened
 or connected, after all imports, and ends when the answer is in memory. What took longer than {patience["slow"]:.0f} s

@@ -6,6 +6,7 @@ The ticket names the object by URL, or by key once it is registered.
 import json
 
 import numpy
+import pandas  # noqa: F401  (pyarrow imports it with the first array that becomes one of numpy)
 import pyarrow
 import pyarrow.flight as flight
 import scipy.sparse

@@ -389,7 +389,7 @@ async fn a_root_may_have_a_narrower_bound_of_requests() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn slow_servers_are_given_up_in_the_time_of_their_root() {
     let server = Scripted::start(|_| {
-        std::thread::sleep(Duration::from_millis(400));
+        std::thread::sleep(Duration::from_secs(3));
         Told::status(200)
     })
     .await;
@@ -400,5 +400,5 @@ async fn slow_servers_are_given_up_in_the_time_of_their_root() {
     let began = std::time::Instant::now();
     let error = storages.head(&url).await.unwrap_err();
     assert_eq!(error.message(), format!("object {url} could not be read in 2 attempts: no answer within 50ms"));
-    assert!(began.elapsed() < Duration::from_secs(2));
+    assert!(began.elapsed() < Duration::from_secs(3), "it did not wait for the answer");
 }
