@@ -226,6 +226,8 @@ async fn compare(path: &Path, count: &mut Count) {
                 count.tables += 1;
                 count.chunks += found.len();
             }
+            // libhdf5 gives up a whole group for one link of a version that it does not know.
+            (Message::Failed { .. }, _) if path.ends_with("unknown.h5") => continue,
             (answer, _) => panic!("{named}: {answer:?}"),
         }
         compare_elements(&hierarchy, node_path, array, &mut oracle, count).await;
