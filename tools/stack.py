@@ -92,9 +92,14 @@ class Program:
         self.process.wait(STOP_SECONDS)
 
     def peak_memory(self):
-        """The largest resident size of the program so far, in bytes (Linux)."""
+        """The largest resident size of the program so far, without what is mapped from files, in bytes (Linux).
+
+        What is mapped is the program's own code, which grows by each path that runs for the first time: up to
+        10 MB in a debug build, none of it memory for data. The program maps no data.
+        """
         status = Path(f"/proc/{self.process.pid}/status").read_text()
-        return int(re.search(r"VmHWM:\s+(\d+) kB", status).group(1)) * 1024
+        largest, mapped = (int(re.search(rf"{name}:\s+(\d+) kB", status).group(1)) for name in ("VmHWM", "RssFile"))
+        return (largest - mapped) * 1024
 
     def __enter__(self):
         return self

@@ -13,8 +13,12 @@ use crate::model::tree::ArrayNode;
 /// with what belongs to it (location, request, part of an answer) takes some 600 bytes.
 pub const MAX_TASKS: usize = 1 << 19;
 
-/// Tasks of a window that may be made smaller: windows are cut so that their rows have no more.
-pub const WINDOW_TASKS: u64 = 1 << 15;
+/// Tasks of a window of `bytes` bytes that may be made smaller: windows are cut so that their rows have no more. One for
+/// each KiB, so that a plan takes less than the window does; no fewer than 2^13, as neighbours in one window share
+/// requests, and no more than 2^15.
+pub fn window_tasks(bytes: u64) -> u64 {
+    (bytes >> 10).clamp(1 << 13, 1 << 15)
+}
 
 /// Most runs of one axis, which tasks share: of an index list that is no order, each is one.
 const MAX_RUNS: usize = 1 << 22;
@@ -86,13 +90,13 @@ pub fn effort(node: &ArrayNode, selection: &[AxisSelection]) -> u64 {
 }
 
 /// `(rows, parts)`: source positions on `axis` that become one part of it, and how many parts a window
-/// may have so that it makes about [`WINDOW_TASKS`] tasks. `selection` has one entry per dimension.
-pub fn window_parts(node: &ArrayNode, selection: &[AxisSelection], axis: usize) -> (u64, u64) {
+/// may have so that it makes about `most` tasks. `selection` has one entry per dimension.
+pub fn window_parts(node: &ArrayNode, selection: &[AxisSelection], axis: usize, most: u64) -> (u64, u64) {
     let others = (0..selection.len()).filter(|other| *other != axis);
     let others = others.fold(1, |total: u64, other| total.saturating_mul(parts_of(node, selection, other)));
     let scattered = selection.get(axis).is_some_and(|positions| is_scattered(node, positions, axis));
     let rows = if scattered { 1 } else { node.chunk_shape.get(axis).copied().unwrap_or(1) };
-    (rows, (WINDOW_TASKS / others.max(1)).max(1))
+    (rows, (most / others.max(1)).max(1))
 }
 
 /// Parts of `axis` at most, but for rows that are split because they are long.
@@ -214,18 +218,18 @@ fn split_rows(parts: Vec<AxisPart>, row_bytes: u64) -> Result<Vec<AxisPart>> {
 
 /// The cartesian product of the axes' parts, last axis fastest.
 fn product(axes: &[Vec<AxisPart>]) -> Vec<ChunkTask> {
+    // A list that grows by itself would have room for four axes.
+    let rank = axes.len();
     let mut tasks = vec![ChunkTask { position: Vec::new(), rows: None, runs: Vec::new() }];
     for (axis, parts) in axes.iter().enumerate() {
         let mut extended = Vec::with_capacity(tasks.len() * parts.len());
         for task in &tasks {
             for part in parts {
-                let mut task = task.clone();
-                task.position.push(part.chunk);
-                task.runs.push(Arc::clone(&part.runs));
-                if axis == 0 {
-                    task.rows.clone_from(&part.rows);
-                }
-                extended.push(task);
+                let (mut position, mut runs) = (Vec::with_capacity(rank), Vec::with_capacity(rank));
+                position.extend(task.position.iter().copied().chain([part.chunk]));
+                runs.extend(task.runs.iter().chain([&part.runs]).map(Arc::clone));
+                let rows = if axis == 0 { part.rows.clone() } else { task.rows.clone() };
+                extended.push(ChunkTask { position, rows, runs });
             }
         }
         tasks = extended;

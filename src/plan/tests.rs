@@ -5,7 +5,7 @@ use proptest::prelude::*;
 use std::time::Duration;
 
 use super::requests::{Merging, requests};
-use super::tasks::{WINDOW_TASKS, effort, tasks, window_parts};
+use super::tasks::{effort, tasks, window_parts, window_tasks};
 use super::window::{WindowBounds, windows};
 use crate::error::Kind;
 use crate::model::chunk::ChunkLocation;
@@ -345,7 +345,7 @@ proptest! {
         let found = tasks(&node, &case.selection).unwrap().len() as u64;
         prop_assert!(found <= effort(&node, &case.selection), "{found} tasks");
         let axis = axis % case.shape.len();
-        let (length, parts) = window_parts(&node, &case.selection, axis);
+        let (length, parts) = window_parts(&node, &case.selection, axis, window_tasks(0));
         let touched: std::collections::BTreeSet<u64> =
             case.selection[axis].positions().into_iter().map(|at| at / length).collect();
         // Of small arrays every window may have all parts.
@@ -369,8 +369,8 @@ fn windows_of_enormous_axes_are_cut_at_once() {
     // One row per chunk: windows have 2^15 chunks.
     let node = node(&[1 << 30], &[1], false);
     let all = [AxisSelection::all(1 << 30)];
-    let (part_rows, parts) = window_parts(&node, &all, 0);
-    assert_eq!((part_rows, parts), (1, WINDOW_TASKS));
+    let (part_rows, parts) = window_parts(&node, &all, 0, window_tasks(u64::MAX));
+    assert_eq!((part_rows, parts), (1, 1 << 15));
     let bounds = WindowBounds { rows: u64::MAX, border: 1, part_rows, parts };
     let cuts = windows(&all[0], 0..1 << 30, bounds).unwrap();
     assert_eq!(cuts.len(), 1 << 15);

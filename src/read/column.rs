@@ -24,8 +24,8 @@ use crate::format::anndata::meaning::Column;
 use crate::model::data_type::DataType;
 use crate::model::selection::AxisSelection;
 use crate::model::tree::Tree;
-use crate::plan::tasks::window_parts;
-use crate::plan::window::WindowBounds;
+use crate::plan::tasks::{window_parts, window_tasks};
+use crate::plan::window::{WindowBounds, windows};
 
 /// Bytes that one text is taken to need when windows are planned.
 const TEXT_BYTES: u64 = 64;
@@ -125,13 +125,13 @@ impl ColumnReader {
         self.leading.iter().cloned().chain([rows]).chain(self.trailing.iter().cloned()).take(self.rank).collect()
     }
 
-    /// Windows of at most `most` of the rows, that end at borders of `border` rows and plan no more chunks
-    /// than a window should; see [`WindowBounds`].
-    pub fn window_bounds(&self, tree: &Tree, rows: &AxisSelection, most: u64, border: u64) -> WindowBounds {
+    /// Windows of at most `most` of the rows, that end at borders of `border` rows and plan about `tasks` chunks at most;
+    /// see [`WindowBounds`].
+    pub fn window_bounds(&self, tree: &Tree, rows: &AxisSelection, most: u64, border: u64, tasks: u64) -> WindowBounds {
         let axis =
             if matches!(self.column, Column::Transposed { .. }) { self.trailing.len() } else { self.leading.len() };
         let selection = self.selection(rows.clone());
-        let part = |path: &&str| tree.array(path).ok().map(|node| window_parts(node, &selection, axis));
+        let part = |path: &&str| tree.array(path).ok().map(|node| window_parts(node, &selection, axis, tasks));
         let parts = self.paths().iter().filter_map(part).min_by_key(|(rows, parts)| rows.saturating_mul(*parts));
         let (part_rows, parts) = parts.unwrap_or((border, u64::MAX));
         WindowBounds { rows: most, border, part_rows, parts }
@@ -212,15 +212,25 @@ impl ColumnReader {
         if !self.is_in_heaps(hierarchy) {
             return Ok(vec![0; count]);
         }
-        let caching = Caching::Keep;
-        let read = Read { context, hierarchy, rows, leading: &self.leading, trailing: &self.trailing, caching };
         let trailing = if matches!(self.column, Column::Array { .. }) { self.trailing.as_slice() } else { &[] };
-        let ArrayValues { data_type, values: Values::Fixed(buffer), .. } = read.values(path, trailing).await? else {
-            return Ok(vec![0; count]);
-        };
-        let row = buffer.len().checked_div(count).unwrap_or(0).max(1);
-        let data_type = field.map_or_else(|| data_type.clone(), |field| data_type.only(field));
-        Ok(buffer.as_slice().chunks_exact(row).map(|row| heap_bytes(&data_type, row)).collect())
+        // Scattered references are many small parts of a plan, which is larger than what it reads.
+        let tasks = window_tasks(context.window_bytes);
+        let bounds = self.window_bounds(hierarchy.tree(), rows, u64::MAX, 1, tasks);
+        let mut sizes = Vec::with_capacity(count);
+        for part in windows(rows, 0..rows.len(), bounds)? {
+            let rows = &rows.part(part.start, part.end - part.start);
+            let caching = Caching::Keep;
+            let read = Read { context, hierarchy, rows, leading: &self.leading, trailing: &self.trailing, caching };
+            let ArrayValues { data_type, values: Values::Fixed(buffer), .. } = read.values(path, trailing).await?
+            else {
+                return Ok(vec![0; count]);
+            };
+            let rows = usize::try_from(rows.len()).unwrap_or(usize::MAX);
+            let row = buffer.len().checked_div(rows).unwrap_or(0).max(1);
+            let data_type = field.map_or_else(|| data_type.clone(), |field| data_type.only(field));
+            sizes.extend(buffer.as_slice().chunks_exact(row).map(|row| heap_bytes(&data_type, row)));
+        }
+        Ok(sizes)
     }
 }
 

@@ -17,6 +17,7 @@ use super::windowed::{Blocks, Window, Windowed, one_block};
 use crate::error::Result;
 use crate::format::Hierarchy;
 use crate::model::selection::AxisSelection;
+use crate::plan::tasks::window_tasks;
 use crate::plan::window::windows;
 
 /// A selection of a dense array.
@@ -39,7 +40,8 @@ impl DenseAnswer {
     /// `block` in windows, with texts taken to have a usual length.
     fn cuts(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Range<u64>>> {
         let most = context.window_bytes / self.reader.row_bytes.max(1);
-        let bounds = self.reader.window_bounds(self.hierarchy.tree(), &self.rows, most, self.chunk_rows);
+        let tasks = window_tasks(context.window_bytes);
+        let bounds = self.reader.window_bounds(self.hierarchy.tree(), &self.rows, most, self.chunk_rows, tasks);
         windows(&self.rows, block, bounds)
     }
 

@@ -20,6 +20,7 @@ use crate::format::anndata::frame::Frame;
 use crate::format::anndata::meaning::Column;
 use crate::model::selection::AxisSelection;
 use crate::model::tree::Tree;
+use crate::plan::tasks::window_tasks;
 use crate::plan::window::{WindowBounds, windows};
 
 /// Columns of a frame that are read at the same time.
@@ -62,10 +63,11 @@ impl FrameAnswer {
         self.readers.iter().any(|reader| reader.is_text)
     }
 
-    /// Windows of at most `most` rows that plan no more chunks of any column than a window should.
-    fn window_bounds(&self, most: u64) -> WindowBounds {
+    /// Windows that fit in memory and plan no more chunks of any column than a window should.
+    fn window_bounds(&self, context: &ReadContext) -> WindowBounds {
+        let (most, tasks) = (context.window_bytes / self.row_bytes(), window_tasks(context.window_bytes));
         let tree = self.hierarchy.tree();
-        let bounds = self.readers.iter().map(|reader| reader.window_bounds(tree, &self.rows, most, 1));
+        let bounds = self.readers.iter().map(|reader| reader.window_bounds(tree, &self.rows, most, 1, tasks));
         let narrowest = bounds.min_by_key(|bounds| bounds.part_rows.saturating_mul(bounds.parts));
         narrowest.unwrap_or(WindowBounds::of_rows(most, 1))
     }
@@ -76,14 +78,13 @@ impl FrameAnswer {
 
     /// The windows of `block`, with texts taken to have a usual length.
     fn planned(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
-        let row_bytes = self.row_bytes();
-        let mut cuts = windows(&self.rows, block.clone(), self.window_bounds(context.window_bytes / row_bytes))?;
+        let mut cuts = windows(&self.rows, block.clone(), self.window_bounds(context))?;
         if cuts.is_empty() {
             // A batch without rows still carries the categories, which an empty selection keeps.
             cuts.push(block);
         }
         let window = |rows: Range<u64>| {
-            let bytes = (rows.end - rows.start).saturating_mul(row_bytes);
+            let bytes = (rows.end - rows.start).saturating_mul(self.row_bytes());
             Window { rows, bytes, spans: Vec::new() }
         };
         Ok(cuts.into_iter().map(window).collect())

@@ -18,7 +18,7 @@ use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
 use crate::format::anndata::meaning::Sparse;
 use crate::model::selection::AxisSelection;
-use crate::plan::tasks::WINDOW_TASKS;
+use crate::plan::tasks::window_tasks;
 
 mod coo;
 mod dense_rows;
@@ -236,13 +236,13 @@ impl Windowed for SparseAnswer {
 
     async fn windows(&self, context: &ReadContext, block: Range<u64>) -> Result<Vec<Window>> {
         let mut windows: Vec<Window> = Vec::new();
-        let (chunk, mut parts) = (self.entries_of_a_chunk(), 0_u64);
+        let (chunk, mut parts, most_parts) = (self.entries_of_a_chunk(), 0_u64, window_tasks(context.window_bytes));
         for (row, span) in (block.start..).zip(self.spans(context, block.clone()).await?) {
             let bytes = self.row_bytes(span.1 - span.0);
             match windows.last_mut() {
                 Some(window)
                     if window.bytes.saturating_add(bytes) <= context.window_bytes
-                        && parts + parts_of(window.spans.last(), span, chunk) <= WINDOW_TASKS =>
+                        && parts + parts_of(window.spans.last(), span, chunk) <= most_parts =>
                 {
                     parts += parts_of(window.spans.last(), span, chunk);
                     window.rows.end = row + 1;

@@ -175,4 +175,5 @@ def test_rows_of_a_matrix_stored_by_columns(site, compression, layout):
         seen += chunk.data.num_rows
     assert seen == (rows if layout == "rows" else matrix.nnz)
     grown = server.peak_memory() - before
+    print(f"\n| turned {compression} {layout} | {before / MIB:.0f} MiB idle | +{grown / MIB:.1f} MiB |")
     assert grown <= 16 * MIB + 16 * MIB, f"grew by {grown / MIB:.0f} MiB"
