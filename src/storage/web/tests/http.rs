@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::server::{Asked, Scripted, Told};
+use super::server::{Asked, SILENCE, Scripted, Told};
 use crate::error::{Error, Kind};
 use crate::storage::{RetryPolicy, StorageKind, StorageOptions, Storages};
 
@@ -388,17 +388,11 @@ async fn a_root_may_have_a_narrower_bound_of_requests() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn slow_servers_are_given_up_in_the_time_of_their_root() {
-    let server = Scripted::start(|_| {
-        std::thread::sleep(Duration::from_secs(3));
-        Told::status(200)
-    })
-    .await;
+    let server = Scripted::start(|_| Told::status(SILENCE)).await;
     let storages = storages();
     let patience = options(&[("request_timeout", "50ms"), ("retry_attempts", "1")]);
     storages.add(&server.url(), patience).unwrap();
     let url = format!("{}/x", server.url());
-    let began = std::time::Instant::now();
     let error = storages.head(&url).await.unwrap_err();
     assert_eq!(error.message(), format!("object {url} could not be read in 2 attempts: no answer within 50ms"));
-    assert!(began.elapsed() < Duration::from_secs(3), "it did not wait for the answer");
 }

@@ -31,6 +31,9 @@ impl Asked {
     }
 }
 
+/// Status of an answer that never comes: the connection stays open.
+pub(super) const SILENCE: u16 = 0;
+
 /// An answer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Told {
@@ -117,6 +120,9 @@ async fn serve(stream: TcpStream, answer: &(impl Fn(&Asked) -> Told + ?Sized), l
         }
         log.lock().unwrap().push(asked.clone());
         let told = answer(&asked);
+        if told.status == SILENCE {
+            std::future::pending::<()>().await;
+        }
         let mut text = format!("HTTP/1.1 {} Status\r\n", told.status);
         for (name, value) in &told.headers {
             text.push_str(&format!("{name}: {value}\r\n"));
