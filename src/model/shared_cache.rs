@@ -43,7 +43,8 @@ impl Sized64 for bytes::Bytes {
 pub enum Worth {
     /// Asked for again for certain.
     Kept,
-    /// Kept when it is asked for a second time.
+    /// Kept when it is asked for a second time, with no more made in between than the cache holds: of a larger round
+    /// of values each would be dropped before its turn comes again.
     IfAskedAgain,
 }
 
@@ -74,8 +75,10 @@ pub struct SharedCache<K, V> {
 struct State<K, V> {
     kept: LruCache<K, V>,
     bytes: u64,
-    /// Asked for once lately.
-    once: LruCache<K, ()>,
+    /// Asked for once lately, with what was made until then.
+    once: LruCache<K, u64>,
+    /// Bytes of all values that were made so far.
+    made: u64,
     loading: HashMap<K, Loading<V>>,
 }
 
@@ -137,7 +140,7 @@ impl<K: Hash + Eq + Clone, V: Sized64> SharedCache<K, V> {
     /// A cache of at most `capacity` bytes, bookkeeping included; 0 keeps nothing.
     pub fn new(capacity: u64) -> Self {
         let (kept, once) = (LruCache::unbounded(), LruCache::new(REMEMBERED));
-        let state = State { kept, bytes: 0, once, loading: HashMap::new() };
+        let state = State { kept, bytes: 0, once, made: 0, loading: HashMap::new() };
         let [hits, misses, shared] = [(); 3].map(|()| AtomicU64::new(0));
         Self { capacity, state: Mutex::new(state), hits, misses, shared }
     }
@@ -171,7 +174,8 @@ impl<K: Hash + Eq + Clone, V: Sized64> SharedCache<K, V> {
             return Claim::Others(Wait { value: loading.value.clone() });
         }
         self.misses.fetch_add(1, Ordering::Relaxed);
-        let keep = state.once.pop(&key).is_some() || worth == Worth::Kept;
+        let since = state.once.pop(&key).map(|made| state.made.saturating_sub(made));
+        let keep = worth == Worth::Kept || since.is_some_and(|made| made <= self.capacity);
         let (sender, value) = watch::channel(None);
         state.loading.insert(key.clone(), Loading { value, keep });
         Claim::Mine(Load { cache: Arc::clone(self), key, sender })
@@ -191,8 +195,10 @@ impl<K: Hash + Eq + Clone, V: Sized64> SharedCache<K, V> {
         let mut state = self.lock();
         let keep = state.loading.remove(key).is_some_and(|loading| loading.keep);
         let cost = cost(value);
+        state.made = state.made.saturating_add(cost);
         if !keep || cost > self.capacity {
-            state.once.put(key.clone(), ());
+            let made = state.made;
+            state.once.put(key.clone(), made);
             return;
         }
         if let Some(old) = state.kept.put(key.clone(), value.clone()) {
@@ -299,6 +305,20 @@ mod tests {
         load.finish(&Bytes::from(vec![0; 1000]));
         assert!(matches!(cache.claim(1, Worth::Kept), Claim::Mine(_)));
         assert!(!make(&cache, 0, Worth::IfAskedAgain));
+    }
+
+    #[test]
+    fn rounds_that_are_larger_than_the_cache_drop_nothing() {
+        let cache = cache(4);
+        assert!(make(&cache, 100, Worth::Kept));
+        for _ in 0..3 {
+            assert!((0..6).all(|key| make(&cache, key, Worth::IfAskedAgain)));
+        }
+        assert!(!make(&cache, 100, Worth::Kept), "it was dropped for values that did not stay either");
+        // A round that fits is kept the second time.
+        assert!((10..13).all(|key| make(&cache, key, Worth::IfAskedAgain)));
+        assert!((10..13).all(|key| make(&cache, key, Worth::IfAskedAgain)));
+        assert!((10..13).all(|key| !make(&cache, key, Worth::IfAskedAgain)));
     }
 
     #[tokio::test]

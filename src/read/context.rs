@@ -6,6 +6,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::chunk_cache::ChunkCache;
+use super::decoders::{Decoders, Turn};
 use crate::error::{Error, Result};
 use crate::plan::requests::Merging;
 
@@ -27,7 +28,9 @@ const POOLED_BYTES: u64 = 256 << 10;
 #[derive(Clone, Debug)]
 pub struct ReadContext {
     /// Chunks decoded at the same time, by all streams together.
-    decoders: Arc<Semaphore>,
+    decoders: Arc<Decoders>,
+    /// The place of what is read among the windows of its stream.
+    turn: Turn,
     /// Bytes of windows being read or waiting for delivery, in permits of [`PERMIT_BYTES`].
     windows: Arc<Semaphore>,
     windows_bytes: u64,
@@ -69,7 +72,8 @@ impl ReadContext {
         let windows_bytes = memory_bytes - fetches_bytes;
         let stream_bytes = stream_bytes.clamp(PERMIT_BYTES, windows_bytes);
         Self {
-            decoders: Arc::new(Semaphore::new(decode_threads.max(1))),
+            decoders: Arc::new(Decoders::new(decode_threads)),
+            turn: Turn::default(),
             decode_threads: decode_threads.max(1),
             windows: Arc::new(Semaphore::new(permits(windows_bytes) as usize)),
             windows_bytes,
@@ -101,13 +105,19 @@ impl ReadContext {
         Self { merging, ..self.clone() }
     }
 
+    /// The same bounds for what is read at `turn` of a stream.
+    #[must_use]
+    pub fn at(&self, turn: Turn) -> Self {
+        Self { turn, ..self.clone() }
+    }
+
     /// The same memory for work that nobody waits for: half of the decoders (at least one, beside the
     /// others') and of the requests in flight, and nothing of it is kept.
     #[must_use]
     pub fn in_background(&self) -> Self {
         let decode_threads = (self.decode_threads / 2).max(1);
         Self {
-            decoders: Arc::new(Semaphore::new(decode_threads)),
+            decoders: Arc::new(Decoders::new(decode_threads)),
             decode_threads,
             chunks: Arc::new(ChunkCache::new(0)),
             requests_in_flight: (self.requests_in_flight / 2).max(1),
@@ -131,8 +141,8 @@ impl ReadContext {
     /// # Errors
     /// The error of `work`; `Internal` when it panicked.
     pub async fn decode<T: Send + 'static>(&self, work: impl FnOnce() -> Result<T> + Send + 'static) -> Result<T> {
-        let permit = Arc::clone(&self.decoders).acquire_owned().await;
-        let permit = permit.map_err(|error| Error::internal("decode pool closed").with_source(error))?;
+        let permit = self.decoders.permit(&self.turn).await;
+        let permit = permit.ok_or_else(|| Error::internal("decode pool closed"))?;
         let task = tokio::task::spawn_blocking(move || {
             let result = work();
             drop(permit);

@@ -12,6 +12,7 @@ pub mod chunk_cache;
 pub mod column;
 pub mod context;
 mod convert;
+pub mod decoders;
 pub mod dense;
 mod drive;
 pub mod field;

@@ -11,6 +11,7 @@ use futures::stream::{self, BoxStream, StreamExt, TryStreamExt};
 
 use super::array::ArrayPlan;
 use super::context::ReadContext;
+use super::decoders::Turn;
 use crate::error::Result;
 
 /// Output rows that are read together.
@@ -107,6 +108,7 @@ pub fn stream(
     let in_flight = context.windows_in_flight;
     let (planning, reading) = (context.clone(), context.clone());
     let reader = Arc::clone(&answer);
+    let mut turn = Turn::default();
     stream::iter(answer.blocks(rows))
         .then(move |block| {
             let (context, answer) = (planning.clone(), Arc::clone(&answer));
@@ -115,7 +117,8 @@ pub fn stream(
         .map_ok(|windows| stream::iter(windows.into_iter().map(Ok)))
         .try_flatten()
         .map(move |window| {
-            let (context, answer) = (reading.clone(), Arc::clone(&reader));
+            turn = turn.next();
+            let (context, answer) = (reading.at(turn.clone()), Arc::clone(&reader));
             async move {
                 let window = window?;
                 // Held until the batch is handed on: what waits for delivery counts as well.
