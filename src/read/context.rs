@@ -17,9 +17,12 @@ const PERMIT_BYTES: u64 = 1024;
 /// beside it.
 const WAITS_PART: u64 = 16;
 
-/// Windows of one stream that are read at the same time. With more of them each is smaller, and what needs a pass over
-/// all entries for each window takes longer.
-const WINDOWS_IN_FLIGHT: usize = 2;
+/// Windows of one stream that are read at the same time: one is decoded, one is fetched, and one waits for either.
+const WINDOWS_IN_FLIGHT: usize = 3;
+
+/// Windows that a stream has memory for. A window's values exist twice for a moment, gathered and as the batch made of
+/// them; as the oldest window goes first, that is one at a time.
+const WINDOWS_HELD: usize = WINDOWS_IN_FLIGHT + 1;
 
 /// Work on fewer bytes is done at once: handing it to the pool would take longer.
 const POOLED_BYTES: u64 = 256 << 10;
@@ -85,8 +88,7 @@ impl ReadContext {
             chunks: Arc::new(ChunkCache::new(0)),
             merging: Merging::default(),
             requests_in_flight: requests_in_flight.max(1),
-            // A window's values exist twice for a moment: gathered, and as the batch made of them.
-            window_bytes: stream_bytes / (2 * WINDOWS_IN_FLIGHT as u64),
+            window_bytes: stream_bytes / WINDOWS_HELD as u64,
             windows_in_flight: WINDOWS_IN_FLIGHT,
         }
     }
@@ -196,6 +198,16 @@ impl ReadContext {
             "one chunk decodes to {bytes} bytes, memory_budget is {} bytes",
             self.memory_bytes
         )))
+    }
+
+    /// Waits for the memory of a window whose values take `bytes` bytes: its share of what a stream holds, or twice its
+    /// size where it is larger than windows are planned.
+    ///
+    /// # Errors
+    /// As [`ReadContext::reserve`].
+    pub async fn reserve_window(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
+        let share = bytes.saturating_mul(WINDOWS_HELD as u64) / WINDOWS_IN_FLIGHT as u64;
+        self.reserve(if bytes > self.window_bytes { bytes.saturating_mul(2) } else { share }).await
     }
 
     /// Waits for `bytes` of the memory budget's part for windows (three quarters of it).

@@ -122,7 +122,7 @@ pub fn stream(
             async move {
                 let window = window?;
                 // Held until the batch is handed on: what waits for delivery counts as well.
-                let permit = context.reserve(window.bytes.saturating_mul(2)).await?;
+                let permit = context.reserve_window(window.bytes).await?;
                 let batch = answer.read(&context, window).await?;
                 Ok((batch, permit))
             }
