@@ -138,7 +138,7 @@ impl Engine {
             limits.memory_budget,
             limits.stream_memory,
             if decoders == 0 { cores } else { decoders },
-            usize::try_from(limits.requests_in_flight_per_stream).unwrap_or(usize::MAX),
+            limits.requests().1,
             limits.memory_wait,
         )
         .with_chunk_cache(limits.chunk_cache_bytes);
@@ -265,7 +265,7 @@ fn library(program: Option<std::path::PathBuf>, limits: &Limits) -> Option<Arc<L
 fn storage_options(limits: &Limits) -> StorageOptions {
     StorageOptions {
         cache_bytes: limits.block_cache_bytes,
-        requests_in_flight: usize::try_from(limits.requests_in_flight).unwrap_or(usize::MAX),
+        requests_in_flight: limits.requests().0,
         request_timeout: limits.request_timeout,
         retry: RetryPolicy {
             max_retries: u32::try_from(limits.retry_attempts).unwrap_or(u32::MAX),

@@ -97,6 +97,22 @@ pub enum MergeGap {
     Bytes(u64),
 }
 
+/// Part of the memory budget that comes with each request in flight: connections keep buffers of up to 400 KiB.
+const BUDGET_OF_A_REQUEST: u64 = 4 << 20;
+
+/// Requests that may be in flight with any budget.
+const FEWEST_REQUESTS: u64 = 16;
+
+impl Limits {
+    /// Requests in flight that all streams and one stream may have: as configured, and one for each 4 MiB of the memory
+    /// budget at most, but 16.
+    pub fn requests(&self) -> (usize, usize) {
+        let room = (self.memory_budget / BUDGET_OF_A_REQUEST).max(FEWEST_REQUESTS);
+        let most = |wanted: u64| usize::try_from(wanted.min(room)).unwrap_or(usize::MAX);
+        (most(self.requests_in_flight), most(self.requests_in_flight_per_stream))
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self {
@@ -118,5 +134,20 @@ impl Default for Limits {
             hdf5_worker_memory: 1 << 30,
             hdf5_worker_time: Duration::from_secs(60),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_small_budget_has_fewer_requests_in_flight() {
+        let limits =
+            |memory_budget, requests_in_flight| Limits { memory_budget, requests_in_flight, ..Limits::default() };
+        assert_eq!(Limits::default().requests(), (256, 96));
+        assert_eq!(limits(128 << 20, 256).requests(), (32, 32));
+        assert_eq!(limits(1 << 20, 256).requests(), (16, 16));
+        assert_eq!(limits(1 << 20, 3).requests().0, 3);
     }
 }

@@ -55,8 +55,6 @@ pub struct ReadContext {
     pub requests_in_flight: usize,
     /// Largest window of one stream, in bytes of decoded values.
     pub window_bytes: u64,
-    /// Windows of one stream that are read at the same time.
-    pub windows_in_flight: usize,
 }
 
 impl ReadContext {
@@ -89,7 +87,6 @@ impl ReadContext {
             merging: Merging::default(),
             requests_in_flight: requests_in_flight.max(1),
             window_bytes: stream_bytes / WINDOWS_HELD as u64,
-            windows_in_flight: WINDOWS_IN_FLIGHT,
         }
     }
 
@@ -200,13 +197,19 @@ impl ReadContext {
         )))
     }
 
-    /// Waits for the memory of a window whose values take `bytes` bytes: its share of what a stream holds, or twice its
-    /// size where it is larger than windows are planned.
+    /// Windows of one stream that are read at the same time. Those that each read all of the data (`is_divisible` is not
+    /// set) exist twice one beside the other: half as many as there is memory for.
+    pub fn windows_in_flight(&self, is_divisible: bool) -> usize {
+        if is_divisible { WINDOWS_IN_FLIGHT } else { WINDOWS_HELD / 2 }
+    }
+
+    /// Waits for the memory of a window whose values take `bytes` bytes, one of `in_flight`: its share of what a stream
+    /// holds, or twice its size where it is larger than windows are planned.
     ///
     /// # Errors
     /// As [`ReadContext::reserve`].
-    pub async fn reserve_window(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
-        let share = bytes.saturating_mul(WINDOWS_HELD as u64) / WINDOWS_IN_FLIGHT as u64;
+    pub async fn reserve_window(&self, bytes: u64, in_flight: usize) -> Result<OwnedSemaphorePermit> {
+        let share = bytes.saturating_mul(WINDOWS_HELD as u64) / in_flight.max(1) as u64;
         self.reserve(if bytes > self.window_bytes { bytes.saturating_mul(2) } else { share }).await
     }
 

@@ -105,7 +105,7 @@ pub fn stream(
     answer: Arc<dyn Windowed>,
     rows: Range<u64>,
 ) -> BoxStream<'static, Result<RecordBatch>> {
-    let in_flight = context.windows_in_flight;
+    let in_flight = context.windows_in_flight(answer.is_divisible());
     let (planning, reading) = (context.clone(), context.clone());
     let reader = Arc::clone(&answer);
     let mut turn = Turn::default();
@@ -122,7 +122,7 @@ pub fn stream(
             async move {
                 let window = window?;
                 // Held until the batch is handed on: what waits for delivery counts as well.
-                let permit = context.reserve_window(window.bytes).await?;
+                let permit = context.reserve_window(window.bytes, in_flight).await?;
                 let batch = answer.read(&context, window).await?;
                 Ok((batch, permit))
             }

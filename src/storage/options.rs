@@ -35,7 +35,7 @@ impl Default for StorageOptions {
             largest_request_bytes: 8 << 20,
             largest_read_bytes: 1 << 30,
             coalesce_gap_bytes: 256 << 10,
-            requests_in_flight: 128,
+            requests_in_flight: 256,
             listed_objects: 1_000_000,
             request_timeout: Duration::from_secs(30),
             connect_timeout: Duration::from_secs(5),
