@@ -1,18 +1,25 @@
 //! What lies at a URL now: a file, a zarr store or a folder of tables, how large it is, which version it is.
 //! Opens nothing, but for zip archives, whose directory tells what they are.
 
+use std::pin::pin;
 use std::sync::PoisonError;
+
+use futures::future::{Either, join_all, select};
 
 use super::Engine;
 use super::folder_version::digest;
 use super::unlisted::cannot_list;
 use crate::error::{Error, Kind, Result};
-use crate::format::hdf5::HEAD_BYTES;
-use crate::format::zarr::ROOT_DOCUMENTS;
+use crate::format::hdf5::{HEAD_BYTES, TAIL_BYTES};
+use crate::format::zarr::{ROOT_DOCUMENTS, WHOLE_DOCUMENTS};
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::model::request::Source;
 use crate::storage::reader::ObjectIdentity;
-use crate::storage::{ListedFile, Location};
+use crate::storage::{ListedFile, Location, join_url};
+
+/// How much of a document is read before it is known which version of a zarr store is there.
+const FIRST_DOCUMENT_BYTES: u64 = 1 << 20;
+const ZARR_SUFFIX: &str = ".zarr";
 
 /// zarr stores of more objects are not pinned object by object: the listing would be too long to keep
 /// and load with the artifact. Their version is still the digest of the listing.
@@ -36,14 +43,18 @@ impl Engine {
         self.learn_storage_of(url).await?;
         let location = self.storages.resolve(url)?;
         let mut stored = None;
-        let mut found = match self.object_at(&location.url).await {
+        let (object, listed) = self.object_or_listing(&location).await;
+        let mut found = match object {
             Ok(identity) => {
                 stored = Some(identity.size);
                 self.file(identity).await?
             }
-            // Without the right to list, a store refuses what does not exist.
-            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::PermissionDenied) => {
-                match self.storages.list_files(&location.url).await {
+            Err(error) if may_be_folder(&error) => {
+                let listed = match listed {
+                    Some(listed) => listed,
+                    None => self.storages.list_files(&location.url).await,
+                };
+                match listed {
                     Ok(files) if files.is_empty() => return Err(error),
                     Ok(files) => {
                         stored = Some(bytes_of(&files));
@@ -67,16 +78,49 @@ impl Engine {
         Ok((found, stored))
     }
 
+    /// Which version of the object at `location` is there. A folder that is new here, by its name, is listed at the
+    /// same time; what tells all of a zarr store, which is opened next, is read meanwhile.
+    async fn object_or_listing(
+        &self,
+        location: &Location,
+    ) -> (Result<ObjectIdentity>, Option<Result<Vec<ListedFile>>>) {
+        let url = &location.url;
+        if !location.kind.is_cloud() || !is_named_as_folder(url) || !self.is_new(url).await {
+            return (self.object_at(url).await, None);
+        }
+        let folder = pin!(async { tokio::join!(self.storages.list_files(url), self.look_at_documents(url)).0 });
+        match select(pin!(self.storages.head(url)), folder).await {
+            Either::Left((Err(error), folder)) if may_be_folder(&error) => (Err(error), Some(folder.await)),
+            Either::Left((object, _)) => (object, None),
+            Either::Right((listed, object)) => (object.await, Some(listed)),
+        }
+    }
+
+    /// Reads what may tell all of a zarr store that is new here. Whatever fails is met again by what needs it.
+    async fn look_at_documents(&self, url: &str) {
+        let look = |name: &'static str| async move {
+            let document = join_url(url, name)?;
+            self.storages.first_look(&document, FIRST_DOCUMENT_BYTES, 0).await
+        };
+        if url.ends_with(ZARR_SUFFIX) {
+            join_all(WHOLE_DOCUMENTS.map(look)).await;
+        }
+    }
+
     /// Which version of the object at `url` is there. A file that is new here is opened next: what that reads first
     /// comes in the same request.
     async fn object_at(&self, url: &str) -> Result<ObjectIdentity> {
         let opens_at_start = matches!(ArtifactKind::of_file(url), ArtifactKind::Hdf5 | ArtifactKind::H5ad);
-        let is_new = || self.looked.lock().unwrap_or_else(PoisonError::into_inner).put(url.to_owned(), ()).is_none();
-        let known = Source::Url(url.to_owned());
-        if opens_at_start && is_new() && self.registry.artifact(&known).await.is_err() {
-            return self.storages.first_look(url, HEAD_BYTES).await;
+        if opens_at_start && self.is_new(url).await {
+            return self.storages.first_look(url, HEAD_BYTES, TAIL_BYTES).await;
         }
         self.storages.head(url).await
+    }
+
+    /// Whether `url` was never looked at by this server and no registry knows it.
+    async fn is_new(&self, url: &str) -> bool {
+        let looked = self.looked.lock().unwrap_or_else(PoisonError::into_inner).put(url.to_owned(), ());
+        looked.is_none() && self.registry.artifact(&Source::Url(url.to_owned())).await.is_err()
     }
 
     /// A single object as an artifact. A zip archive is a zarr store when it is called so or holds one.
@@ -111,6 +155,17 @@ fn default_key(location: &Location) -> String {
     let below = below.trim_matches('/');
     let name = location.url.trim_end_matches('/').rsplit('/').next().unwrap_or(&location.url);
     if below.is_empty() { name.to_owned() } else { below.to_owned() }
+}
+
+/// Whether an object that is not there may be a folder: without the right to list, a store refuses what does not exist.
+fn may_be_folder(error: &Error) -> bool {
+    matches!(error.kind(), Kind::NotFound | Kind::PermissionDenied)
+}
+
+/// Whether the last part of `url` is that of a zarr store, or has no suffix.
+fn is_named_as_folder(url: &str) -> bool {
+    let suffix = suffix(url);
+    suffix.is_empty() || suffix.ends_with(ZARR_SUFFIX)
 }
 
 fn is_zip(url: &str) -> bool {

@@ -49,7 +49,7 @@ impl Engine {
         if artifact.kind == ArtifactKind::Other {
             return None;
         }
-        let counted = match self.open_artifact(artifact).await {
+        let counted = match self.open_artifact(artifact, None).await {
             Ok(Opened::Hierarchy(open)) => open.with_node("").await.map(|open| {
                 let view = View::at(open.tree(), "");
                 let frame = view.and_then(|view| view.frame(open.tree(), Axis::Observations).ok());
