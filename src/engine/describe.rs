@@ -20,7 +20,7 @@ impl Engine {
     pub async fn describe(&self, source: &Source) -> Result<Value> {
         match self.find(source).await? {
             Found::Artifact(artifact) => {
-                let detail = match self.opened(&artifact).await? {
+                let detail = match self.opened(&artifact, None).await? {
                     Opened::Hierarchy(open) => describe_hierarchy(&open.with_node("").await?)?,
                     Opened::Table(table) => describe_table(&table).await?,
                 };
@@ -49,7 +49,7 @@ impl Engine {
     pub async fn tree(&self, source: &Source) -> Result<Value> {
         match self.find(source).await? {
             Found::Artifact(artifact) => {
-                let detail = match self.opened(&artifact).await? {
+                let detail = match self.opened(&artifact, None).await? {
                     Opened::Hierarchy(open) => {
                         let open = open.with_node("").await?;
                         merged(json!({ "nodes": listing::nodes_json(open.tree(), "")? }), incomplete(&open))

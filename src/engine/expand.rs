@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use super::Engine;
-use super::register::folder;
+use super::look::folder;
 use crate::error::{Error, Result};
 use crate::model::criteria::KeyPattern;
 use crate::registry::native::ObjectVersion;

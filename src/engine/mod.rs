@@ -36,6 +36,7 @@ mod index_columns;
 mod instances;
 mod joined;
 mod listing;
+mod look;
 mod manage;
 mod metadata;
 mod open;

@@ -25,8 +25,8 @@ pub(super) enum Opened {
 }
 
 impl Engine {
-    /// The open artifact, from the cache or anew.
-    pub(super) async fn opened(&self, artifact: &Artifact) -> Result<Opened> {
+    /// The open artifact, from the cache or anew; then what the node `asked` needs may be read at the same time.
+    pub(super) async fn opened(&self, artifact: &Artifact, asked: Option<&str>) -> Result<Opened> {
         let name = format!("{}\n{}\n{}", artifact.uid, artifact.url, artifact.etag);
         if let Some(opened) = self.opened.lock().unwrap_or_else(PoisonError::into_inner).get(&name)
             && !matches!(opened, Opened::Hierarchy(hierarchy) if hierarchy.is_outdated())
@@ -34,14 +34,15 @@ impl Engine {
             return Ok(opened.clone());
         }
         self.learn_storage_of(&artifact.url).await?;
-        let opened = self.open_artifact(artifact).await.with_context(|| format!("artifact '{}'", artifact.key))?;
+        let opened = self.open_artifact(artifact, asked).await;
+        let opened = opened.with_context(|| format!("artifact '{}'", artifact.key))?;
         self.opened.lock().unwrap_or_else(PoisonError::into_inner).put(name, opened.clone());
         Ok(opened)
     }
 
     /// The open hierarchy of an artifact that must be one, with `node` in its tree if there is such a node.
     pub(super) async fn hierarchy(&self, artifact: &Artifact, node: &str) -> Result<Hierarchy> {
-        match self.opened(artifact).await? {
+        match self.opened(artifact, Some(node)).await? {
             Opened::Hierarchy(hierarchy) => {
                 hierarchy.with_node(node).await.with_context(|| format!("artifact '{}'", artifact.key))
             }
@@ -67,7 +68,7 @@ impl Engine {
         Ok(Arc::new(table::open(TableSource { files }, options).await?))
     }
 
-    pub(super) async fn open_artifact(&self, artifact: &Artifact) -> Result<Opened> {
+    pub(super) async fn open_artifact(&self, artifact: &Artifact, asked: Option<&str>) -> Result<Opened> {
         match artifact.kind {
             ArtifactKind::Hdf5 | ArtifactKind::H5ad => {
                 let identity = ObjectIdentity {
@@ -80,7 +81,7 @@ impl Engine {
                 let indexes: Arc<dyn IndexStore> = Arc::clone(&self.registry) as _;
                 let siblings = StoredSiblings::new(Arc::clone(&self.storages), artifact.url.clone());
                 let outside = Outside { siblings: Some(Arc::new(siblings)), library: self.library.clone() };
-                let file = Hdf5File::open_with(reader, indexes, outside).await?;
+                let file = Hdf5File::open_with(reader, indexes, outside, asked).await?;
                 Ok(Opened::Hierarchy(Hierarchy::Hdf5(Arc::new(file))))
             }
             ArtifactKind::Zarr => {

@@ -1,25 +1,13 @@
-//! Registration: what lies at a URL, how large it is, which version it is.
+//! Registration: adds what lies at a URL to the registry, with its number of observations.
 
-use std::sync::PoisonError;
-
-use super::folder_version::digest;
 use super::open::Opened;
-use super::unlisted::cannot_list;
 use super::{Engine, Registration};
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::format::anndata::axes::Axis;
 use crate::format::anndata::view::View;
-use crate::format::hdf5::HEAD_BYTES;
-use crate::format::zarr::ROOT_DOCUMENTS;
-use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
+use crate::model::artifact::{Artifact, ArtifactKind};
 use crate::model::request::Source;
 use crate::registry::native::{NewArtifact, Registered};
-use crate::storage::reader::ObjectIdentity;
-use crate::storage::{ListedFile, Location};
-
-/// zarr stores of more objects are not pinned object by object: the listing would be too long to keep
-/// and load with the artifact. Their version is still the digest of the listing.
-const MAX_PINNED_CHUNKS: usize = 20_000;
 
 impl Engine {
     /// Registers a URL; the same key with other content makes a new version, the same content changes
@@ -56,97 +44,12 @@ impl Engine {
         self.registry.native().register(new).await
     }
 
-    /// What lies at `url` now, as an artifact that no registry knows (its uid is empty).
-    ///
-    /// # Errors
-    /// As [`Engine::register`].
-    pub(super) async fn look(&self, url: &str) -> Result<Artifact> {
-        self.look_at(url).await.map(|(artifact, _)| artifact)
-    }
-
-    /// As [`Engine::look`], with the bytes of all that is stored there, also of what is not read; none for a
-    /// folder that cannot be listed.
-    ///
-    /// # Errors
-    /// As [`Engine::register`].
-    pub(super) async fn look_at(&self, url: &str) -> Result<(Artifact, Option<u64>)> {
-        self.learn_storage_of(url).await?;
-        let location = self.storages.resolve(url)?;
-        let mut stored = None;
-        let mut found = match self.object_at(&location.url).await {
-            Ok(identity) => {
-                stored = Some(identity.size);
-                self.file(identity).await?
-            }
-            // Without the right to list, a store refuses what does not exist.
-            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::PermissionDenied) => {
-                match self.storages.list_files(&location.url).await {
-                    Ok(files) if files.is_empty() => return Err(error),
-                    Ok(files) => {
-                        stored = Some(bytes_of(&files));
-                        folder(&location.url, files)?
-                    }
-                    Err(refused) if cannot_list(&refused) => {
-                        // A store that offers no listing still tells what is wrong with the object.
-                        let told = if refused.kind() == Kind::Unimplemented { error } else { refused };
-                        self.unlisted(&location.url, told).await?
-                    }
-                    Err(other) => return Err(other),
-                }
-            }
-            Err(error) => return Err(error),
-        };
-        found.key = default_key(&location);
-        let is_shards = found.kind == ArtifactKind::Parquet && found.n_files.is_some();
-        found.suffix = if is_shards { String::new() } else { suffix(&location.url) };
-        found.url = location.url;
-        found.is_latest = true;
-        Ok((found, stored))
-    }
-
-    /// Which version of the object at `url` is there. A file that is new here is opened next: what that reads first
-    /// comes in the same request.
-    async fn object_at(&self, url: &str) -> Result<ObjectIdentity> {
-        let opens_at_start = matches!(ArtifactKind::of_file(url), ArtifactKind::Hdf5 | ArtifactKind::H5ad);
-        let is_new = || self.looked.lock().unwrap_or_else(PoisonError::into_inner).put(url.to_owned(), ()).is_none();
-        let known = Source::Url(url.to_owned());
-        if opens_at_start && is_new() && self.registry.artifact(&known).await.is_err() {
-            return self.storages.first_look(url, HEAD_BYTES).await;
-        }
-        self.storages.head(url).await
-    }
-
-    /// A single object as an artifact. A zip archive is a zarr store when it is called so or holds one.
-    async fn file(&self, identity: ObjectIdentity) -> Result<Artifact> {
-        let ObjectIdentity { url, etag, size, .. } = identity;
-        let mut kind = ArtifactKind::of_file(&url);
-        let mut files = Vec::new();
-        if is_zip(&url) {
-            let is_zarr = is_zarr_zip(&url) || self.holds_zarr(&url, &etag, size).await?;
-            kind = if is_zarr { ArtifactKind::Zarr } else { ArtifactKind::Other };
-            files.extend(is_zarr.then(|| PinnedFile { path: String::new(), size, etag: etag.clone() }));
-        }
-        Ok(Artifact { size, etag, kind, files, ..Artifact::default() })
-    }
-
-    /// Whether there is a zarr store in the zip archive. A damaged archive holds none.
-    async fn holds_zarr(&self, url: &str, etag: &str, size: u64) -> Result<bool> {
-        match self.zip_folder(url, etag, size).await {
-            Ok(_) => Ok(true),
-            Err(error) if matches!(error.kind(), Kind::Unavailable | Kind::FailedPrecondition) => Err(error),
-            Err(error) => {
-                tracing::info!(url, ?error, "a zip archive without a zarr store");
-                Ok(false)
-            }
-        }
-    }
-
     /// Rows of the table or observations of the AnnData file; none when it has none or does not open.
     pub(super) async fn observations(&self, artifact: &Artifact) -> Option<u64> {
         if artifact.kind == ArtifactKind::Other {
             return None;
         }
-        let counted = match self.open_artifact(artifact).await {
+        let counted = match self.open_artifact(artifact, None).await {
             Ok(Opened::Hierarchy(open)) => open.with_node("").await.map(|open| {
                 let view = View::at(open.tree(), "");
                 let frame = view.and_then(|view| view.frame(open.tree(), Axis::Observations).ok());
@@ -160,71 +63,4 @@ impl Engine {
             None
         })
     }
-}
-
-/// The key below the storage root.
-fn default_key(location: &Location) -> String {
-    let below = location.url.strip_prefix(location.root.as_str()).unwrap_or(&location.url);
-    let below = below.trim_matches('/');
-    let name = location.url.trim_end_matches('/').rsplit('/').next().unwrap_or(&location.url);
-    if below.is_empty() { name.to_owned() } else { below.to_owned() }
-}
-
-fn is_zip(url: &str) -> bool {
-    url.ends_with(".zip")
-}
-
-fn is_zarr_zip(url: &str) -> bool {
-    url.ends_with(".zarr.zip")
-}
-
-/// Suffixes of more than one part; the longer first.
-const COMPOSITE_SUFFIXES: [&str; 3] = [".anndata.zarr.zip", ".anndata.zarr", ".zarr.zip"];
-
-/// Suffix of the last part of `url`, with the dot; `.anndata.zarr` and `.zarr.zip` are one.
-fn suffix(url: &str) -> String {
-    let name = url.trim_end_matches('/').rsplit('/').next().unwrap_or(url);
-    if let Some(composite) = COMPOSITE_SUFFIXES.into_iter().find(|composite| name.ends_with(composite)) {
-        return composite.to_owned();
-    }
-    name.rfind('.').filter(|at| *at > 0).map_or(String::new(), |at| name[at..].to_owned())
-}
-
-/// A folder as an artifact: a zarr store, or parquet shards in byte order of their paths.
-pub(super) fn folder(url: &str, files: Vec<ListedFile>) -> Result<Artifact> {
-    let size = bytes_of(&files);
-    let etag = digest(&files);
-    let is_zarr = files.iter().any(|file| ROOT_DOCUMENTS.contains(&file.path.as_str()));
-    let pinned = |file: ListedFile| PinnedFile { path: file.path, size: file.size, etag: file.etag };
-    if is_zarr {
-        let n_files = Some(files.len() as u64);
-        let files = if files.len() > MAX_PINNED_CHUNKS { Vec::new() } else { files };
-        let files = files.into_iter().map(pinned).collect();
-        return Ok(Artifact { size, etag, n_files, files, kind: ArtifactKind::Zarr, ..Artifact::default() });
-    }
-    let hidden = |file: &ListedFile| {
-        let name = file.path.rsplit('/').next().unwrap_or(&file.path);
-        name.starts_with(['.', '_'])
-    };
-    let shards: Vec<_> = files.into_iter().filter(|file| !hidden(file)).collect();
-    let other = shards.iter().find(|file| ArtifactKind::of_file(&file.path) != ArtifactKind::Parquet);
-    if let Some(other) = other {
-        return Err(Error::invalid(format!(
-            "folder '{url}' is neither a zarr store nor a folder of parquet files: it has '{}'",
-            other.path
-        )));
-    }
-    let size = bytes_of(&shards);
-    Ok(Artifact {
-        size,
-        etag,
-        n_files: Some(shards.len() as u64),
-        kind: ArtifactKind::Parquet,
-        files: shards.into_iter().map(pinned).collect(),
-        ..Artifact::default()
-    })
-}
-
-fn bytes_of(files: &[ListedFile]) -> u64 {
-    files.iter().fold(0, |total, file| total.saturating_add(file.size))
 }

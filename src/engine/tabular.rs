@@ -24,7 +24,7 @@ impl Engine {
         let name = collection.clone().or_else(|| artifacts.first().map(|one| one.key.clone())).unwrap_or_default();
         refuse_array_only(request, &name)?;
         let table = match (&collection, artifacts.as_slice()) {
-            (None, [artifact]) => match self.opened(artifact).await? {
+            (None, [artifact]) => match self.opened(artifact, None).await? {
                 super::open::Opened::Table(table) => table,
                 super::open::Opened::Hierarchy(_) => return Err(Error::internal("a table opened as a hierarchy")),
             },

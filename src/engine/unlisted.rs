@@ -5,7 +5,7 @@ use futures::future::try_join_all;
 use super::Engine;
 use super::folder_version::digest;
 use crate::error::{Error, Kind, Result};
-use crate::format::zarr::ROOT_DOCUMENTS;
+use crate::format::zarr::{ROOT_DOCUMENTS, WHOLE_DOCUMENTS};
 use crate::model::artifact::{Artifact, ArtifactKind, PinnedFile};
 use crate::storage::{ListedFile, join_url};
 
@@ -57,7 +57,7 @@ impl Engine {
 
 /// Of the documents at a root those that it is read by: one that tells the whole store, else all of version 2.
 fn roots(found: Vec<ListedFile>) -> Vec<ListedFile> {
-    for whole in ["zarr.json", ".zmetadata"] {
+    for whole in WHOLE_DOCUMENTS {
         if let Some(document) = found.iter().find(|document| document.path == whole) {
             return vec![document.clone()];
         }

@@ -1,9 +1,10 @@
-//! The first look at an object of a cloud: which version is there and how it begins, in one request where
-//! asking and then reading would be two. What comes is kept as blocks, for [`RangeReader::read_cached`].
+//! The first look at an object of a cloud: which version is there, how it begins and perhaps how it ends, in one round
+//! of requests where asking and then reading would be two. What comes is kept as blocks, for [`RangeReader::read_cached`].
 //!
 //! [`RangeReader::read_cached`]: super::reader::RangeReader::read_cached
 
-use object_store::{GetOptions, GetResult};
+use bytes::Bytes;
+use object_store::{GetOptions, GetRange, ObjectMeta};
 
 use super::exact::bytes_of;
 use super::failure::error_of;
@@ -16,26 +17,39 @@ use crate::error::{Kind, Result};
 const LEAST_ROOM: u64 = 4;
 
 impl Storages {
-    /// As [`Storages::head`], and keeps the first `bytes` bytes of the object. For an object that is opened next;
-    /// where nothing is gained (a local file, a web server, a small cache), the same as `head`.
+    /// As [`Storages::head`], and keeps the first `bytes` bytes of the object, and, read at the same time, the last
+    /// `tail`. For an object that is opened next; where nothing is gained (a local file, a web server, a small cache),
+    /// the same as `head`.
     ///
     /// # Errors
     /// As [`Storages::head`].
-    pub async fn first_look(&self, url: &str, bytes: u64) -> Result<ObjectIdentity> {
+    pub async fn first_look(&self, url: &str, bytes: u64, tail: u64) -> Result<ObjectIdentity> {
         let location = self.resolve(url)?;
-        let is_cloud = matches!(location.kind, StorageKind::S3 | StorageKind::Gcs | StorageKind::Azure);
-        let has_room = bytes > 0 && bytes.saturating_mul(LEAST_ROOM) <= self.cache_counts().capacity;
-        if !is_cloud || !has_room || location.path.is_root() {
+        let has_room =
+            bytes > 0 && bytes.saturating_add(tail).saturating_mul(LEAST_ROOM) <= self.cache_counts().capacity;
+        if !location.kind.is_cloud() || !has_room || location.path.is_root() {
             return self.head(url).await;
         }
-        let options = GetOptions::new().with_range(Some(0..bytes));
-        match location.store.get_opts(&location.path, options).await {
-            Ok(answer) => match self.keep_start(location, answer).await {
-                Some(identity) => Ok(identity),
-                None => self.head(url).await,
-            },
-            Err(error) => {
-                let error = error_of(error, &location.url);
+        let start = self.part_of(&location, GetRange::Bounded(0..bytes));
+        // Azure knows no last bytes of what it did not tell the size of.
+        let has_tail = tail > 0 && location.kind != StorageKind::Azure;
+        let tail = async { if has_tail { self.part_of(&location, GetRange::Suffix(tail)).await.ok() } else { None } };
+        match tokio::join!(start, tail) {
+            (Ok(start), tail) => {
+                let Some(identity) = identity_of(&location, &start.meta) else { return self.head(url).await };
+                // What is of another version is read when it is asked for.
+                for part in [Some(start), tail].into_iter().flatten() {
+                    if identity_of(&location, &part.meta).as_ref() == Some(&identity)
+                        && let Some(bytes) = part.bytes
+                    {
+                        // Registered objects are known by their ETag alone.
+                        let object = ObjectIdentity { version: None, ..identity.clone() };
+                        self.object(location.clone(), object).keep(part.start, &bytes);
+                    }
+                }
+                Ok(identity)
+            }
+            (Err(error), _) => {
                 match error.kind() {
                     Kind::NotFound | Kind::PermissionDenied | Kind::Unavailable => Err(error),
                     // An empty object has no first byte: its answer is an error.
@@ -45,18 +59,25 @@ impl Storages {
         }
     }
 
-    /// Keeps the beginning of an object as it came; which version it is of, if the answer says so.
-    async fn keep_start(&self, location: Location, answer: GetResult) -> Option<ObjectIdentity> {
+    /// One end of an object. Its bytes are none where they did not come: what stands before them did.
+    async fn part_of(&self, location: &Location, range: GetRange) -> Result<Part> {
+        let options = GetOptions::new().with_range(Some(range));
+        let answer = location.store.get_opts(&location.path, options).await;
+        let answer = answer.map_err(|error| error_of(error, &location.url))?;
         let (meta, start) = (answer.meta.clone(), answer.range.start);
-        let url = location.url.clone();
-        let identity = ObjectIdentity { url, etag: meta.e_tag?, version: meta.version, size: meta.size };
-        if start == 0
-            // What does not come now is read when it is asked for.
-            && let Ok(bytes) = bytes_of(answer, self.options().largest_read_bytes, &identity.url).await
-        {
-            // Registered objects are known by their ETag alone.
-            self.object(location, ObjectIdentity { version: None, ..identity.clone() }).keep_start(&bytes);
-        }
-        Some(identity)
+        let bytes = bytes_of(answer, self.options().largest_read_bytes, &location.url).await.ok();
+        Ok(Part { meta, start, bytes })
     }
+}
+
+/// Bytes of an object from `start` on, and what the answer says of the object.
+struct Part {
+    meta: ObjectMeta,
+    start: u64,
+    bytes: Option<Bytes>,
+}
+
+fn identity_of(location: &Location, meta: &ObjectMeta) -> Option<ObjectIdentity> {
+    let etag = meta.e_tag.clone()?;
+    Some(ObjectIdentity { url: location.url.clone(), etag, version: meta.version.clone(), size: meta.size })
 }

@@ -32,6 +32,11 @@ impl StorageKind {
         }
     }
 
+    /// Whether objects lie in a cloud's store, where every request takes a while and listings are to be had.
+    pub fn is_cloud(self) -> bool {
+        matches!(self, Self::S3 | Self::Gcs | Self::Azure)
+    }
+
     pub(crate) fn of(scheme: Scheme) -> Self {
         match scheme {
             Scheme::File => Self::Local,

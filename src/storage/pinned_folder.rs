@@ -38,6 +38,11 @@ impl FolderReader for PinnedFolder {
         object.read(range).await.map(Some)
     }
 
+    async fn read_cached(&self, path: &str) -> Result<Option<Bytes>> {
+        let Some(object) = self.objects.get(path) else { return Ok(None) };
+        object.read_cached(0..object.identity.size).await.map(Some)
+    }
+
     async fn read_edge(&self, path: &str, edge: Edge, length: u64) -> Result<Option<(Bytes, u64)>> {
         let Some(object) = self.objects.get(path) else { return Ok(None) };
         let size = object.identity.size;

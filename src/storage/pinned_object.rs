@@ -65,11 +65,12 @@ impl RangeReader for PinnedObject {
 }
 
 impl PinnedObject {
-    /// Keeps the blocks that lie whole in `start`, the first bytes of the object, for [`RangeReader::read_cached`].
-    pub(crate) fn keep_start(&self, start: &Bytes) {
-        let whole = 0..start.len() as u64;
+    /// Keeps the blocks that lie whole in `bytes`, which begin at the byte `start` of the object, for
+    /// [`RangeReader::read_cached`].
+    pub(crate) fn keep(&self, start: u64, bytes: &Bytes) {
+        let whole = start..start.saturating_add(bytes.len() as u64);
         for block in self.blocks(&whole) {
-            let Some(piece) = part(start, &whole, &self.block_range(block)) else { continue };
+            let Some(piece) = part(bytes, &whole, &self.block_range(block)) else { continue };
             // Somebody else may have fetched it meanwhile, or be about to.
             if let Claim::Mine(load) = self.cache.claim((Arc::clone(&self.identity), block), Worth::Kept) {
                 // A slice of a longer answer would keep all of it in memory.

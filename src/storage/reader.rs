@@ -128,6 +128,14 @@ pub trait FolderReader: Debug + Send + Sync {
     /// `DataLoss` when the range lies outside the object.
     async fn read(&self, path: &str, range: Option<Range<u64>>) -> Result<Option<Bytes>>;
 
+    /// The whole object at `path`, through the block cache where the folder's objects have one. For metadata.
+    ///
+    /// # Errors
+    /// As [`FolderReader::read`].
+    async fn read_cached(&self, path: &str) -> Result<Option<Bytes>> {
+        self.read(path, None).await
+    }
+
     /// The first or the last `length` bytes of the object at `path` below the root, in one request, and
     /// the size of the object in bytes; `None` when there is no such object.
     ///

@@ -343,7 +343,7 @@ async fn the_first_look_is_one_request_and_what_came_is_not_read_again() {
     let Cloud { folder, server, storages } = cloud(StorageOptions::default()).await;
     let asked = storages.head("s3://bucket/object").await.unwrap();
     server.reset();
-    assert_eq!(storages.first_look("s3://bucket/object", 200_000).await.unwrap(), asked);
+    assert_eq!(storages.first_look("s3://bucket/object", 200_000, 0).await.unwrap(), asked);
     let reader = storages.open(asked).await.unwrap();
     // Three whole blocks came, of a fourth a part.
     assert_eq!(reader.read_cached(5..196_608).await.unwrap(), bytes(196_608)[5..]);
@@ -354,11 +354,28 @@ async fn the_first_look_is_one_request_and_what_came_is_not_read_again() {
 
     // Of an object that is replaced, the version that was looked at is meant.
     std::fs::write(folder.path().join("bucket/object"), vec![1; SIZE]).unwrap();
-    let now = storages.first_look("s3://bucket/object", 200_000).await.unwrap();
+    let now = storages.first_look("s3://bucket/object", 200_000, 0).await.unwrap();
     assert_ne!(&now, reader.identity());
     assert_eq!(reader.read_cached(5..15).await.unwrap(), bytes(15)[5..]);
     assert_eq!(storages.open(now).await.unwrap().read_cached(5..15).await.unwrap(), [1; 10][..]);
     assert_eq!(reader.read_cached(290_000..290_001).await.unwrap_err().kind(), Kind::FailedPrecondition);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_first_look_may_bring_the_end_as_well() {
+    let Cloud { folder: _folder, server, storages } = cloud(StorageOptions::default()).await;
+    let asked = storages.head("s3://bucket/object").await.unwrap();
+    server.reset();
+    assert_eq!(storages.first_look("s3://bucket/object", 65_536, 65_536).await.unwrap(), asked);
+    let reader = storages.open(asked).await.unwrap();
+    let last = SIZE / 65_536 * 65_536;
+    assert_eq!(reader.read_cached(last as u64..SIZE as u64).await.unwrap(), bytes(SIZE)[last..]);
+    assert_eq!(reader.read_cached(0..65_536).await.unwrap(), bytes(65_536));
+    assert_eq!(server.log().len(), 2);
+    let small = storages.first_look("s3://bucket/sub/a b=1", 65_536, 65_536).await.unwrap();
+    assert_eq!(small, storages.head("s3://bucket/sub/a b=1").await.unwrap());
+    assert_eq!(storages.open(small).await.unwrap().read_cached(0..2).await.unwrap().len(), 2);
+    assert_eq!(server.log().iter().filter(|entry| entry.method == "GET").count(), 4);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -367,7 +384,7 @@ async fn the_first_look_finds_what_asking_finds() {
     std::fs::write(cloud.folder.path().join("bucket/empty"), "").unwrap();
     for (name, size) in [("sub/a b=1", 2), ("empty", 0)] {
         let url = format!("s3://bucket/{name}");
-        let found = cloud.storages.first_look(&url, 1000).await.unwrap();
+        let found = cloud.storages.first_look(&url, 1000, 0).await.unwrap();
         assert_eq!(found, cloud.storages.head(&url).await.unwrap());
         assert_eq!(found.size, size);
     }
@@ -378,11 +395,11 @@ async fn the_first_look_finds_what_asking_finds() {
         ("s3://other/object", Kind::PermissionDenied),
     ] {
         let [asked, looked] =
-            [cloud.storages.head(url).await.unwrap_err(), cloud.storages.first_look(url, 1000).await.unwrap_err()];
+            [cloud.storages.head(url).await.unwrap_err(), cloud.storages.first_look(url, 1000, 0).await.unwrap_err()];
         assert_eq!((looked.kind(), looked.message()), (kind, asked.message()));
     }
     cloud.fault(&[], 1, None, FaultKind::Status(503));
-    let error = cloud.storages.first_look("s3://bucket/object", 1000).await.unwrap_err();
+    let error = cloud.storages.first_look("s3://bucket/object", 1000, 0).await.unwrap_err();
     assert!(error.kind() == Kind::Unavailable && error.message().contains("s3://bucket/object"), "{error}");
 }
 
@@ -390,7 +407,7 @@ async fn the_first_look_finds_what_asking_finds() {
 async fn the_first_look_only_asks_where_the_cache_has_no_room() {
     let Cloud { folder: _folder, server, storages } =
         cloud(StorageOptions { cache_bytes: 3999, ..StorageOptions::default() }).await;
-    storages.first_look("s3://bucket/object", 1000).await.unwrap();
+    storages.first_look("s3://bucket/object", 1000, 0).await.unwrap();
     let log = server.log();
     assert!(log.len() == 1 && log[0].method == "HEAD", "{log:?}");
 }

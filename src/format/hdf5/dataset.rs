@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::external::ExternalPiece;
 use super::filter::Filter;
 use super::number::StoredNumber;
+use super::parser::Indexed;
 use super::stored_type::{Narrow, Swap};
 use crate::error::{Error, Result};
 use crate::model::tree::ArrayNode;
@@ -98,6 +99,23 @@ pub(crate) enum ChunkIndex {
 }
 
 impl DatasetStorage {
+    /// The chunk index of `array`, which is stored like this; none where nothing was written or there are no chunks.
+    ///
+    /// # Errors
+    /// As [`Self::chunk_bytes`].
+    pub(crate) fn indexed(&self, array: &ArrayNode) -> Result<Option<Indexed>> {
+        let chunk_bytes = self.chunk_bytes(array)?;
+        let Layout::Chunked { address: Some(address), index, maximum, .. } = &self.layout else { return Ok(None) };
+        Ok(Some(Indexed {
+            index: index.clone(),
+            address: *address,
+            shape: array.shape.clone(),
+            maximum: maximum.clone(),
+            chunk_shape: array.chunk_shape.clone(),
+            chunk_bytes,
+        }))
+    }
+
     /// The storage of `array`.
     ///
     /// # Errors

@@ -14,7 +14,7 @@
 //! here. Links out of the file are listed with their reason and refused.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use futures::future::try_join_all;
@@ -26,6 +26,7 @@ use crate::model::index_store::IndexStore;
 use crate::model::tree::{ArrayNode, Tree, normalise};
 use crate::storage::reader::RangeReader;
 
+mod ahead;
 mod assemble;
 mod chunk_table;
 mod collection;
@@ -58,8 +59,8 @@ use fetch::Fetches;
 pub use library::{Library, LibraryOptions};
 use outside::Elsewhere;
 pub use outside::Outside;
-pub(crate) use parser::HEAD_BYTES;
-use parser::{Addressing, Indexed};
+use parser::{Addressing, StoredChunk};
+pub(crate) use parser::{HEAD_BYTES, TAIL_BYTES};
 use record::{TREE_RECORD, TreeRecord};
 use tables::Tables;
 use texts::{File, Heaps};
@@ -78,6 +79,8 @@ pub struct Hdf5File {
     addressing: Addressing,
     tree: Tree,
     tables: Tables,
+    /// Stored chunks of datasets by path that were read with the tree, until a table is made of them.
+    ahead: Mutex<HashMap<String, Vec<StoredChunk>>>,
     heaps: Heaps,
     /// Paths of objects by address, where data refers to them.
     paths: HashMap<u64, String>,
@@ -92,10 +95,11 @@ impl Hdf5File {
     /// has not closed it, `ResourceExhausted` when it has too many objects, and the errors of reading.
     /// An index store that fails costs time, not the answer; it is logged.
     pub async fn open(reader: Arc<dyn RangeReader>, indexes: Arc<dyn IndexStore>) -> Result<Self> {
-        Self::open_with(reader, indexes, Outside::default()).await
+        Self::open_with(reader, indexes, Outside::default(), None).await
     }
 
-    /// As [`Self::open`], for a file whose datasets may lie in other objects.
+    /// As [`Self::open`], for a file whose datasets may lie in other objects. What the array or sparse matrix at the
+    /// path `asked` needs to be read is read with the tree, where that is not kept.
     ///
     /// # Errors
     /// As there.
@@ -103,13 +107,16 @@ impl Hdf5File {
         reader: Arc<dyn RangeReader>,
         indexes: Arc<dyn IndexStore>,
         outside: Outside,
+        asked: Option<&str>,
     ) -> Result<Self> {
+        let mut ahead = HashMap::new();
         let key = reader.identity().index_key();
         let kept = record::load(indexes.as_ref(), &key, TREE_RECORD).await;
         let record = match kept.as_deref().and_then(TreeRecord::decode) {
             Some(record) => record,
             None => {
-                let graph = walk::walk(Arc::clone(&reader)).await?;
+                let mut graph = walk::walk(Arc::clone(&reader), asked).await?;
+                ahead = std::mem::take(&mut graph.chunks);
                 let assembled = assemble::assemble(&graph).with_context(|| format!("'{}'", reader.identity().url))?;
                 let Assembled { tree, paths, refused } = assembled;
                 let record = TreeRecord { addressing: graph.addressing, tree, paths, refused };
@@ -121,7 +128,17 @@ impl Hdf5File {
         let paths = paths.into_iter().collect();
         let elsewhere = Elsewhere::new(Arc::clone(&reader), outside);
         elsewhere.settle(&mut tree, refused).await;
-        Ok(Self { reader, indexes, addressing, tree, tables: Tables::new(), heaps: Heaps::new(), paths, elsewhere })
+        Ok(Self {
+            reader,
+            indexes,
+            addressing,
+            tree,
+            tables: Tables::new(),
+            ahead: Mutex::new(ahead),
+            heaps: Heaps::new(),
+            paths,
+            elsewhere,
+        })
     }
 
     /// All groups and arrays.
@@ -307,31 +324,24 @@ impl Hdf5File {
     ) -> Result<ChunkTable> {
         let key = self.reader.identity().index_key();
         let name = format!("hdf5/chunks/{path}");
+        let ahead = self.ahead.lock().unwrap_or_else(PoisonError::into_inner).remove(path);
         let kept = record::load(self.indexes.as_ref(), &key, &name).await;
         if let Some(table) = kept.and_then(|record| ChunkTable::decode(&frame, &record)) {
             return Ok(table);
         }
-        let table = self.read_table(array, storage, frame).await?;
+        let chunks = match ahead {
+            Some(chunks) => chunks,
+            None => self.read_chunks(array, &storage).await?,
+        };
+        let table = fetch::blocking(move || ChunkTable::build(&frame, chunks)).await??;
         record::save(self.indexes.as_ref(), &key, &name, table.encode()?).await;
         Ok(table)
     }
 
-    async fn read_table(&self, array: &ArrayNode, storage: DatasetStorage, frame: Frame) -> Result<ChunkTable> {
-        let chunk_bytes = storage.chunk_bytes(array)?;
-        let Layout::Chunked { address: Some(address), index, maximum, .. } = storage.layout else {
-            return ChunkTable::build(&frame, Vec::new());
-        };
-        let indexed = Indexed {
-            index,
-            address,
-            shape: array.shape.clone(),
-            maximum,
-            chunk_shape: array.chunk_shape.clone(),
-            chunk_bytes,
-        };
+    async fn read_chunks(&self, array: &ArrayNode, storage: &DatasetStorage) -> Result<Vec<StoredChunk>> {
+        let Some(indexed) = storage.indexed(array)? else { return Ok(Vec::new()) };
         let addressing = self.addressing;
         let mut fetches = Fetches::new(Arc::clone(&self.reader));
-        let chunks = fetches.parse(move |blocks| parser::stored_chunks(blocks, addressing, &indexed)).await?;
-        fetch::blocking(move || ChunkTable::build(&frame, chunks)).await?
+        fetches.parse(move |blocks| parser::stored_chunks(blocks, addressing, &indexed)).await
     }
 }

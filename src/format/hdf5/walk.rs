@@ -7,8 +7,9 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
+use super::ahead::Ahead;
 use super::fetch::{Fetches, MAX_ROUNDS, Outcome, blocking, too_many_rounds};
-use super::parser::{self, Addressing, Blocks, Object, Target};
+use super::parser::{self, Addressing, Blocks, Object, StoredChunk, Target};
 use crate::error::{Error, Result, ResultExt};
 use crate::storage::reader::RangeReader;
 
@@ -26,6 +27,8 @@ pub(crate) struct Graph {
     pub(crate) root: u64,
     /// The objects.
     pub(crate) objects: HashMap<u64, Object>,
+    /// Stored chunks of the datasets that were asked for, by path, as far as they could be read.
+    pub(crate) chunks: HashMap<String, Vec<StoredChunk>>,
 }
 
 /// An object that is to be parsed, and how often that was tried.
@@ -35,16 +38,18 @@ struct Task {
     tries: usize,
 }
 
-/// Parses the whole file.
+/// Parses the whole file, and meanwhile the chunk index of the array at the path `asked`, or of those of the sparse
+/// matrix there.
 ///
 /// # Errors
 /// `DataLoss` when it is no HDF5 file, truncated or corrupt, and the errors of reading.
-pub(crate) async fn walk(reader: Arc<dyn RangeReader>) -> Result<Graph> {
+pub(crate) async fn walk(reader: Arc<dyn RangeReader>, asked: Option<&str>) -> Result<Graph> {
     let url = reader.identity().url.clone();
-    let mut fetches = Fetches::new(reader);
+    let mut fetches = Fetches::new(Arc::clone(&reader));
     let (addressing, root) = fetches.parse(parser::open).await?;
-    let graph = Graph { addressing, root, objects: HashMap::new() };
+    let graph = Graph { addressing, root, objects: HashMap::new(), chunks: HashMap::new() };
     let mut walk = Walk { graph, seen: HashSet::from([root]), waiting: HashMap::new() };
+    let mut ahead = Ahead::new(reader, root, asked);
     let mut ready = vec![Task { address: root, tries: 0 }];
     loop {
         while !ready.is_empty() {
@@ -57,14 +62,21 @@ pub(crate) async fn walk(reader: Arc<dyn RangeReader>) -> Result<Graph> {
                         fetches.request(missing)?;
                     }
                     Outcome::Done(object) => {
-                        ready.extend(walk.keep(task.address, object.with_context(|| format!("'{url}'"))?, &url)?);
+                        let object = object.with_context(|| format!("'{url}'"))?;
+                        ahead.seen(task.address, &object, addressing);
+                        ready.extend(walk.keep(task.address, object, &url)?);
                     }
                 }
             }
         }
-        match fetches.next().await? {
+        let arrived = tokio::select! {
+            biased;
+            arrived = fetches.next() => arrived?,
+            () = ahead.next(), if ahead.is_running() => continue,
+        };
+        match arrived {
             Some(blocks) => ready.extend(blocks.filter_map(|block| walk.waiting.remove(&block)).flatten()),
-            None if walk.waiting.is_empty() => return Ok(walk.graph),
+            None if walk.waiting.is_empty() => return Ok(Graph { chunks: ahead.finish().await, ..walk.graph }),
             None => return Err(Error::internal(format!("'{url}': metadata that was asked for did not come"))),
         }
     }

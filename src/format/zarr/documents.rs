@@ -95,7 +95,7 @@ fn of_root(document: Value) -> Documents {
 
 /// The document at `path`, if there is one.
 pub(super) async fn read(folder: &dyn FolderReader, path: &str) -> Result<Option<Value>> {
-    match folder.read(path, None).await? {
+    match folder.read_cached(path).await? {
         Some(text) => parse(&text, path).map(Some),
         None => Ok(None),
     }

@@ -59,6 +59,9 @@ pub use walk::MAX_BARE_FOLDERS;
 /// Documents of which at least one lies at the root of every store.
 pub const ROOT_DOCUMENTS: [&str; 5] = ["zarr.json", ".zmetadata", ".zgroup", ".zarray", ".zattrs"];
 
+/// Those of them of which one may tell all of a store.
+pub const WHOLE_DOCUMENTS: [&str; 2] = ["zarr.json", ".zmetadata"];
+
 /// An opened zarr store.
 #[derive(Debug)]
 pub struct ZarrStore {

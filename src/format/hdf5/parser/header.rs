@@ -8,7 +8,7 @@ use bytes::Bytes;
 use super::cursor::Cursor;
 use super::shared;
 use super::view::{View, metadata_checksum};
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Bytes of one object's header at most, all its parts together.
 const MAX_HEADER_BYTES: usize = 16 * 1024 * 1024;
@@ -43,14 +43,28 @@ pub(super) struct Message {
     pub(super) body: Bytes,
 }
 
-/// All messages of the object at `address`, shared ones replaced by what they stand for.
-pub(super) fn messages(view: &View, address: u64) -> Result<Vec<Message>> {
-    view.each(unresolved(view, address)?, |mut message| {
+/// The messages of an object as far as its header is here.
+#[derive(Debug)]
+pub(super) struct Header {
+    /// In stored order; without those that a missing part holds, or that are shared from there.
+    pub(super) messages: Vec<Message>,
+    /// Whether these are all.
+    pub(super) whole: Result<()>,
+}
+
+/// The messages of the object at `address`, shared ones replaced by what they stand for.
+pub(super) fn read(view: &View, address: u64) -> Result<Header> {
+    let mut header = parts(view, address)?;
+    let mut messages = Vec::with_capacity(header.messages.len());
+    let resolved = view.each(header.messages, |mut message| {
         if message.shared {
             message.body = resolve(view, message.kind, message.body)?;
         }
-        Ok(message)
-    })
+        messages.push(message);
+        Ok(())
+    });
+    header.whole = header.whole.and(resolved.map(drop));
+    Ok(Header { messages, ..header })
 }
 
 /// The body that the shared message body `reference` stands for.
@@ -75,15 +89,21 @@ pub(super) fn resolve(view: &View, kind: u16, reference: Bytes) -> Result<Bytes>
 
 /// All messages of the object at `address` as stored.
 pub(super) fn unresolved(view: &View, address: u64) -> Result<Vec<Message>> {
+    let Header { messages, whole } = parts(view, address)?;
+    whole.map(|()| messages)
+}
+
+/// The messages of the object at `address` as stored, of all parts of its header that are here.
+fn parts(view: &View, address: u64) -> Result<Header> {
     let length = view.end().saturating_sub(address).min(PREFIX_BYTES) as usize;
     let prefix = view.read(address, length)?;
     let mut walk = Walk { view, parts: Vec::new(), seen: HashSet::new(), bytes: 0, messages: Vec::new() };
-    if prefix.starts_with(b"OHDR") {
-        walk.second_version(address, prefix)?
+    let whole = if prefix.starts_with(b"OHDR") {
+        walk.second_version(address, prefix)
     } else {
-        walk.first_version(address, prefix)?
-    }
-    Ok(walk.messages)
+        walk.first_version(address, prefix)
+    };
+    Ok(Header { messages: walk.messages, whole })
 }
 
 struct Walk<'a> {
@@ -104,8 +124,16 @@ impl Walk<'_> {
         cursor.skip(7)?;
         let size = u64::from(cursor.u32()?);
         self.parts.push((address.saturating_add(16), size));
+        let mut missing = Ok(());
         while let Some((address, size)) = self.parts.pop() {
-            let mut cursor = Cursor::new(self.part(address, size)?);
+            let part = match self.part(address, size) {
+                Err(error) if is_missing(&error) => {
+                    missing = Err(error);
+                    continue;
+                }
+                part => part?,
+            };
+            let mut cursor = Cursor::new(part);
             while cursor.remaining() >= 8 {
                 let kind = cursor.u16()?;
                 let length = usize::from(cursor.u16()?);
@@ -115,7 +143,7 @@ impl Walk<'_> {
                 self.add(kind, flags, body)?;
             }
         }
-        Ok(())
+        missing
     }
 
     fn second_version(&mut self, address: u64, prefix: Bytes) -> Result<()> {
@@ -130,17 +158,23 @@ impl Walk<'_> {
         let size = cursor.unsigned(1 << (flags & 3))?;
         let start = cursor.position();
         let whole = size.checked_add(start as u64 + 4).ok_or_else(|| too_long(address))?;
-        let mut part = self.part(address, whole)?;
-        let mut lead = start;
-        loop {
-            self.checked_part(address, part, lead, flags & 4 != 0)?;
-            let Some((next, size)) = self.parts.pop() else { return Ok(()) };
-            part = self.part(next, size)?;
+        let part = self.part(address, whole)?;
+        self.checked_part(address, part, start, flags & 4 != 0)?;
+        let mut missing = Ok(());
+        while let Some((next, size)) = self.parts.pop() {
+            let part = match self.part(next, size) {
+                Err(error) if is_missing(&error) => {
+                    missing = Err(error);
+                    continue;
+                }
+                part => part?,
+            };
             if !part.starts_with(b"OCHK") {
                 return Err(Error::data_loss(format!("no continued object header at {next:#x}")));
             }
-            lead = 4;
+            self.checked_part(address, part, 4, flags & 4 != 0)?;
         }
+        missing
     }
 
     fn checked_part(&mut self, address: u64, part: Bytes, lead: usize, ordered: bool) -> Result<()> {
@@ -188,6 +222,11 @@ impl Walk<'_> {
         }
         Ok(())
     }
+}
+
+/// Whether the parse will be done again with more bytes.
+fn is_missing(error: &Error) -> bool {
+    error.kind() == Kind::Unavailable
 }
 
 fn too_long(address: u64) -> Error {

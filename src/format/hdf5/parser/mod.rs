@@ -41,7 +41,7 @@ pub(crate) use link::{Link, Target};
 pub(crate) use object::Object;
 pub(crate) use value::ADDRESS_KEY;
 use view::View;
-pub(crate) use view::{Addressing, HEAD_BYTES};
+pub(crate) use view::{Addressing, HEAD_BYTES, TAIL_BYTES};
 
 /// Finds the superblock: how addresses count and the address of the root group. Fails with `DataLoss`
 /// when there is none, or the file is truncated, with `FailedPrecondition` when it is still written.

@@ -2,7 +2,7 @@
 
 use super::attribute;
 use super::dataset;
-use super::header::{self, Message, kind};
+use super::header::{self, Header, Message, kind};
 use super::link::{self, Link};
 use super::view::View;
 use crate::error::{Error, Kind, Result, ResultExt};
@@ -37,7 +37,14 @@ fn refused(error: &Error, attributes: Attributes) -> Object {
 }
 
 fn parse(view: &View, address: u64) -> Result<Object> {
-    let messages = header::messages(view, address)?;
+    let Header { messages, whole } = header::read(view, address)?;
+    if let Err(error) = whole {
+        if error.kind() == Kind::Unavailable {
+            // What the messages lead to that are here is missed now, and fetched together with the others.
+            drop((link::links(view, &messages), attributes(view, &messages)));
+        }
+        return Err(error);
+    }
     let has = |wanted: u16| messages.iter().any(|message| message.kind == wanted);
     if [kind::SYMBOL_TABLE, kind::LINK_INFO, kind::LINK, kind::GROUP_INFO].into_iter().any(has) {
         // Both are looked at before either fails, so that what they miss is fetched together.

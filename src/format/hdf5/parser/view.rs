@@ -10,7 +10,7 @@ use hdf5_reader::superblock::Superblock;
 use serde::{Deserialize, Serialize};
 
 use super::super::fetch::Outcome;
-use super::blocks::{Blocks, Missing};
+use super::blocks::{BLOCK_SIZE, Blocks, Missing};
 use crate::error::{Error, Kind, Result};
 
 /// What the superblock says about addresses.
@@ -34,6 +34,8 @@ pub(super) struct View {
 
 /// Bytes asked for at once when the superblock is looked for.
 pub(crate) const HEAD_BYTES: u64 = 256 * 1024;
+/// Bytes of the end asked for with them: what was linked last, often the whole root group, is found from there.
+pub(crate) const TAIL_BYTES: u64 = BLOCK_SIZE;
 /// Bits of the superblock's consistency flags that mean "open for writing".
 const WRITING: u32 = 0x05;
 
@@ -61,6 +63,7 @@ impl View {
         let whole = Addressing { base: 0, offset_size: 8, length_size: 8 };
         Self::parse(blocks, whole, |view| {
             view.prefetch([0], HEAD_BYTES);
+            view.prefetch([view.end().saturating_sub(1)], 1);
             view.find_superblock()
         })
     }

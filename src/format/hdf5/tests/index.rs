@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use super::memory::MemoryIndexes;
 use super::ranges::{RangesReader, expected, found};
-use crate::format::hdf5::Hdf5File;
 use crate::format::hdf5::fetch::MAX_REQUESTS;
+use crate::format::hdf5::{Hdf5File, Outside};
 use crate::storage::reader::RangeReader;
 
 const LATENCY: Duration = Duration::from_millis(30);
@@ -71,7 +71,7 @@ fn cold(name: &str, most_rounds: u32, most_requests: u64, most_bytes: u64) {
 
 #[test]
 fn a_cold_index_of_a_matrix_takes_few_rounds() {
-    cold("cold_csr", 7, 140, 8_000_000);
+    cold("cold_csr", 5, 140, 8_000_000);
 }
 
 #[test]
@@ -82,6 +82,51 @@ fn a_cold_index_of_a_matrix_in_the_latest_format_takes_few_rounds() {
 #[test]
 fn a_cold_index_of_a_matrix_in_pages_takes_few_rounds() {
     cold("cold_csr_paged", 5, 140, 8_000_000);
+}
+
+/// Opens the matrix for somebody who asks for `X`: its tables come with the tree, and are the same.
+fn cold_for_its_reader(name: &str, most_rounds: u32, asked: &str) {
+    let reader = RangesReader::open(name, LATENCY);
+    let clock = &reader.clock;
+    clock.run(async {
+        let ranges: Arc<dyn RangeReader> = Arc::<RangesReader>::clone(&reader);
+        let indexes = Arc::<MemoryIndexes>::default();
+        let file = Hdf5File::open_with(ranges, indexes, Outside::default(), Some(asked)).await.unwrap();
+        let (opened, counts) = (clock.now(), reader.counts());
+        file.load_tables(&["X/data", "X/indices", "X/indptr"]).await.unwrap();
+        println!("{name} for '{asked}': {opened:?}, with tables {:?} {:?}", clock.now(), reader.counts());
+        assert_eq!((clock.now(), reader.counts()), (opened, counts), "tables come with the tree");
+        assert!(opened <= LATENCY * most_rounds, "{opened:?} of virtual time");
+        for (path, chunks, crc) in expected(name) {
+            assert_eq!(found(&file, &path).await, (chunks, crc), "{path} of {name}: chunks and CRC of their rows");
+        }
+        assert_eq!(file.tree(), open(&reader).await.tree());
+    });
+}
+
+#[test]
+fn tables_of_what_is_asked_for_come_with_the_tree() {
+    cold_for_its_reader("cold_csr", 5, "X");
+    cold_for_its_reader("cold_csr", 5, "/X/");
+    cold_for_its_reader("cold_csr_latest", 8, "X");
+    cold_for_its_reader("cold_csr_paged", 5, "X");
+}
+
+#[test]
+fn what_is_asked_for_in_vain_changes_nothing() {
+    for asked in ["", "Y", "X/data/more", "obs", "X/"] {
+        let reader = RangesReader::open("cold_csr", LATENCY);
+        let file = reader.clock.run(async {
+            let ranges: Arc<dyn RangeReader> = Arc::<RangesReader>::clone(&reader);
+            let indexes = Arc::<MemoryIndexes>::default();
+            Hdf5File::open_with(ranges, indexes, Outside::default(), Some(asked)).await.unwrap()
+        });
+        let plain = RangesReader::open("cold_csr", LATENCY);
+        assert_eq!(file.tree(), plain.clock.run(open(&plain)).tree(), "'{asked}'");
+        if asked != "X/" {
+            assert_eq!(reader.counts(), plain.counts(), "'{asked}'");
+        }
+    }
 }
 
 fn many_objects(name: &str, most_rounds: u32, most_bytes: u64) {
