@@ -15,6 +15,9 @@ use crate::storage::reader::{FolderReader, ObjectIdentity};
 use crate::storage::{ListedFile, PinnedStore, StoredSiblings, join_url};
 use crate::table::{self, Table, TableFile, TableOptions, TableSource};
 
+/// A scan of parquet reads ahead so much of the memory for slices: one in so many bytes.
+const AHEAD_SHARE: usize = 16;
+
 /// An artifact that is open.
 #[derive(Clone, Debug)]
 pub(super) enum Opened {
@@ -64,7 +67,9 @@ impl Engine {
             files.extend(self.table_files(artifact)?);
         }
         let memory_bytes = usize::try_from(self.context.memory_bytes()).unwrap_or(usize::MAX);
-        let options = TableOptions { memory_bytes, ..TableOptions::default() };
+        let counts_rows = artifacts.iter().any(|artifact| artifact.n_observations.is_none());
+        let ahead_bytes = memory_bytes / AHEAD_SHARE;
+        let options = TableOptions { memory_bytes, ahead_bytes, counts_rows, ..TableOptions::default() };
         Ok(Arc::new(table::open(TableSource { files }, options).await?))
     }
 

@@ -1,21 +1,33 @@
-//! Runs a scan: files are read some at a time, their batches are given one file after the other.
+//! Runs a scan: shares of row groups are read ahead by tasks of their own, their batches are given in order.
+//!
+//! ```text
+//! files ─▶ footers, some at a time ─▶ shares ─▶ a task each, while there is room ─▶ batches of the first share, then the next
+//! ```
+//!
+//! Room is counted in bytes, as a row group may have kilobytes or gigabytes: see [`Room`].
 
-use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use datafusion::common::runtime::SpawnedTask;
-use futures::StreamExt;
 use futures::stream::BoxStream;
-use tokio::sync::mpsc;
+use futures::{StreamExt, TryStreamExt};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 
-use super::file_scan::{self, FilePart};
+use super::file_scan;
+use super::files::FileParts;
 use super::plan::{Plan, ScanRequest};
+use super::queue::{self, kibibytes};
+use super::share::{Share, shares};
 use super::{Inner, Table};
 use crate::error::{Error, Result};
 
 /// Batches that wait between two tasks.
 const WAITING_BATCHES: usize = 1;
+
+/// Shares that are read at the same time at most, however small they are.
+const SHARES_AT_ONCE: usize = 64;
 
 impl Table {
     /// Streams the rows that `request` asks for, in file order and row order; every batch has exactly
@@ -52,94 +64,91 @@ async fn next((mut receiver, mut task): Running) -> Option<(Result<RecordBatch>,
     }
 }
 
-/// One file being read.
+/// One share being read, and the room that it takes.
 struct Reading {
-    file: usize,
-    batches: mpsc::Receiver<Result<RecordBatch>>,
+    url: String,
+    batches: queue::Receiver,
     task: SpawnedTask<()>,
+    _room: OwnedSemaphorePermit,
 }
 
 async fn drive(table: Arc<Inner>, plan: Arc<Plan>, output: &mpsc::Sender<Result<RecordBatch>>) -> Result<()> {
-    let window = if plan.ends_early() { 1 } else { table.options.concurrent_files.max(1) };
-    let mut parts = Parts { table: &table, plan: &plan, file: 0, start: 0 };
     let mut rows = Rows { skip: plan.filtered_rows.start, left: plan.filtered_rows.end - plan.filtered_rows.start };
-    let mut reading: VecDeque<Reading> = VecDeque::new();
-    while rows.left > 0 {
-        while reading.len() < window
-            && let Some(part) = parts.next().await?
-        {
-            reading.push_back(start(&table, &plan, part));
+    if rows.left == 0 {
+        return Ok(());
+    }
+    let (sender, mut readings) = mpsc::channel(SHARES_AT_ONCE);
+    let feeder = SpawnedTask::spawn(async move {
+        if let Err(error) = feed(&table, &plan, &sender).await {
+            let _ = sender.send(Err(error)).await;
         }
-        let Some(mut first) = reading.pop_front() else { break };
-        while let Some(batch) = first.batches.recv().await {
+    });
+    while let Some(reading) = readings.recv().await {
+        let mut reading: Reading = reading?;
+        while let Some(batch) = reading.batches.next().await {
             let Some(batch) = rows.trim(batch?) else { continue };
             if output.send(Ok(batch)).await.is_err() || rows.left == 0 {
                 return Ok(());
             }
         }
-        let url = table.files.get(first.file).map(|file| file.url.as_str()).unwrap_or_default();
+        let url = &reading.url;
         let broken = |error| Error::data_loss(format!("{url}: decoding broke off")).with_source(error);
-        first.task.join().await.map_err(broken)?;
+        reading.task.join().await.map_err(broken)?;
+    }
+    feeder.join().await.map_err(|error| Error::internal("reading ahead failed").with_source(error))
+}
+
+/// Starts reading share after share while there is room.
+async fn feed(table: &Arc<Inner>, plan: &Arc<Plan>, readings: &mpsc::Sender<Result<Reading>>) -> Result<()> {
+    let room = Room::new(table.options.ahead_bytes, plan.ends_early());
+    let footers = if plan.ends_early() { 1 } else { table.options.concurrent_footers.max(1) };
+    let parts = FileParts::new(table, plan).into_stream();
+    let files = parts.map_ok(|part| shares(table, plan, part)).try_buffered(footers);
+    let mut files = pin!(files);
+    while let Some(shares) = files.try_next().await? {
+        for share in shares {
+            let room = room.of(share.held_bytes()).await?;
+            if readings.send(Ok(start(table, plan, share, room))).await.is_err() {
+                return Ok(());
+            }
+        }
     }
     Ok(())
 }
 
-fn start(table: &Arc<Inner>, plan: &Arc<Plan>, part: FilePart) -> Reading {
-    let (sender, batches) = mpsc::channel(WAITING_BATCHES);
-    let (table, plan, file) = (Arc::clone(table), Arc::clone(plan), part.file);
+fn start(table: &Arc<Inner>, plan: &Arc<Plan>, share: Share, room: OwnedSemaphorePermit) -> Reading {
+    let (sender, batches) = queue::new(share.waiting_bytes());
+    let (table, plan, url) = (Arc::clone(table), Arc::clone(plan), share.url().to_owned());
     let task = SpawnedTask::spawn(async move {
-        if let Err(error) = file_scan::run(&table, &plan, &part, &sender).await {
+        if let Err(error) = file_scan::run(&table, &plan, &share, &sender).await {
             // The receiver is gone only when nobody wants the error.
-            let _ = sender.send(Err(error)).await;
+            sender.fail(error);
         }
     });
-    Reading { file, batches, task }
+    Reading { url, batches, task, _room: room }
 }
 
-/// The files of a scan, one after the other.
-struct Parts<'a> {
-    table: &'a Inner,
-    plan: &'a Plan,
-    file: usize,
-    start: u64,
+/// Bytes that the shares of a scan hold together. Two fit always, so that one is fetched while another is
+/// decoded; only one when reading ahead may be in vain.
+struct Room {
+    kibibytes: Arc<Semaphore>,
+    largest: u32,
+    least: u32,
 }
 
-impl Parts<'_> {
-    /// The next file that may hold wanted rows; footers are read as far as rows must be counted.
-    async fn next(&mut self) -> Result<Option<FilePart>> {
-        while self.file < self.table.files.len() {
-            let Some(wanted) = &self.plan.rows else {
-                let file = self.file;
-                self.file += 1;
-                if self.plan.excludes(self.table, file)? {
-                    continue;
-                }
-                return Ok(Some(FilePart { file, rows: None }));
-            };
-            if self.start >= wanted.end {
-                break;
-            }
-            let (file, start) = (self.file, self.start);
-            let count = self.table.footers.rows(file).await?;
-            self.start = start.saturating_add(count);
-            self.file += 1;
-            let (from, to) = (wanted.start.max(start) - start, wanted.end.min(self.start) - start);
-            if from < to {
-                return Ok(Some(FilePart { file, rows: (to - from < count).then_some(from..to) }));
-            }
-        }
-        self.check_end()
+impl Room {
+    fn new(bytes: usize, one_only: bool) -> Self {
+        let whole = kibibytes(bytes).max(2);
+        let least = (whole / u32::try_from(SHARES_AT_ONCE).unwrap_or(1)).max(1);
+        let (largest, least) = if one_only { (whole, whole) } else { (whole / 2, least) };
+        Self { kibibytes: Arc::new(Semaphore::new(whole as usize)), largest, least }
     }
 
-    /// Rows that were named one by one must exist; known when the last footer was read.
-    fn check_end(&self) -> Result<Option<FilePart>> {
-        match &self.plan.rows {
-            Some(rows) if self.plan.rows_are_named && self.file == self.table.files.len() && rows.end > self.start => {
-                let total = self.start;
-                Err(Error::out_of_range(format!("rows {}..{} of a table of {total}", rows.start, rows.end)))
-            }
-            _ => Ok(None),
-        }
+    /// Waits for room for `bytes`.
+    async fn of(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
+        let wanted = kibibytes(usize::try_from(bytes).unwrap_or(usize::MAX)).clamp(self.least, self.largest);
+        let closed = |error| Error::internal("the room of a scan was closed").with_source(error);
+        Arc::clone(&self.kibibytes).acquire_many_owned(wanted).await.map_err(closed)
     }
 }
 

@@ -6,7 +6,7 @@
 //! size: both are known. Stores handed in already pin the ETag, meter and retry.
 //!
 //! ```text
-//! files ──open──▶ Table ──ScanRequest──▶ plan ─▶ per file: footer ▶ DataFusion scan ▶ filter ─▶ batches in order
+//! files ──open──▶ Table ──ScanRequest──▶ plan ─▶ per file: footer ▶ shares ─▶ each: DataFusion scan ▶ filter ─▶ batches in order
 //! ```
 //!
 //! A later file may have columns that the first lacks: they are not read, as in pyarrow. A later file
@@ -29,12 +29,17 @@ mod driver;
 mod errors;
 mod explain;
 mod file_scan;
+mod files;
 mod footer;
 mod footer_guard;
 mod hive;
+mod page_index;
 mod plan;
+mod pruning;
+mod queue;
 mod reader;
 mod schema;
+mod share;
 
 pub use explain::ScanEstimate;
 pub use plan::ScanRequest;
@@ -71,13 +76,17 @@ pub struct TableSource {
 /// Bounds of reading a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TableOptions {
-    /// Most rows of a batch unless the request says so.
+    /// Most rows of a batch unless the request says so, or they all have one known width.
     pub batch_rows: usize,
-    /// Files read and decoded at the same time; each holds about three batches and one row group's
-    /// compressed columns.
-    pub concurrent_files: usize,
+    /// Bytes of a batch whose rows all have one known width, where that is more rows than `batch_rows`.
+    pub batch_bytes: usize,
+    /// Bytes that the row groups read ahead hold together, compressed and decoded. A row group and the next are
+    /// read whatever they take.
+    pub ahead_bytes: usize,
     /// Footers read at the same time.
     pub concurrent_footers: usize,
+    /// Whether opening reads the footers of the other files beside the first's, as their rows will be counted.
+    pub counts_rows: bool,
     /// Bytes of parsed footers that a table keeps; footers beyond are read again when needed.
     pub kept_footer_bytes: usize,
     /// Bytes that DataFusion's operators may hold.
@@ -88,8 +97,10 @@ impl Default for TableOptions {
     fn default() -> Self {
         Self {
             batch_rows: 8192,
-            concurrent_files: 4,
-            concurrent_footers: 16,
+            batch_bytes: 512 * 1024,
+            ahead_bytes: 32 * 1024 * 1024,
+            concurrent_footers: 32,
+            counts_rows: false,
             kept_footer_bytes: 64 * 1024 * 1024,
             memory_bytes: 512 * 1024 * 1024,
         }
@@ -126,7 +137,15 @@ pub async fn open(source: TableSource, options: TableOptions) -> Result<Table> {
     };
     let partitions = Partitions::infer(&files)?;
     let footers = Footers::new(files.clone(), options.kept_footer_bytes);
-    let footer = footers.get(0).await?;
+    // What is wrong with another file is said when its rows are asked for.
+    let others = if options.counts_rows { files.len() } else { 1 };
+    let others = futures::stream::iter(1..others)
+        .map(|index| footers.rows(index))
+        .buffered(options.concurrent_footers.max(1))
+        .take_while(|rows| std::future::ready(rows.is_ok()))
+        .for_each(|_| std::future::ready(()));
+    let (footer, ()) = futures::join!(footers.get(0), others);
+    let footer = footer?;
     let schema = Arc::new(schema::of_footer(&footer, &first.url)?);
     let context = task_context(&options)?;
     Ok(Table { inner: Arc::new(Inner { files, options, schema, partitions, footers, context }) })

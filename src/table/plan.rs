@@ -5,14 +5,14 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::BooleanArray;
-use arrow::datatypes::{Schema, SchemaRef};
+use arrow::datatypes::{DataType, Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::ScalarValue;
 use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_expr::utils::collect_columns;
 use datafusion::physical_expr_adapter::replace_columns_with_literals;
 
-use super::{Inner, Table};
+use super::{Inner, Table, TableOptions};
 use crate::error::{Error, Result};
 use crate::select::predicate::Predicate;
 use crate::select::sql::listed;
@@ -48,6 +48,8 @@ pub(super) struct Plan {
     pub(super) scanned: Vec<usize>,
     /// Names of the columns read.
     scanned_names: Vec<String>,
+    /// Names of the columns of `conditions`.
+    filter_names: Vec<String>,
     /// For each output column its place in `scanned`.
     taken: Vec<usize>,
     predicate: Option<Predicate>,
@@ -105,14 +107,18 @@ impl Plan {
         let wanted = offset..request.limit.map_or(u64::MAX, |limit| offset.saturating_add(limit));
         let unfiltered = predicate.is_none() && wanted != (0..u64::MAX);
         let conditions = predicate.as_ref().map(Predicate::prunable_conditions).transpose()?.unwrap_or_default();
+        // With a filter, rows that do not meet it would be decoded in vain.
+        let usual =
+            if predicate.is_some() { table.options.batch_rows } else { usual_rows(&table.options, &full, &scanned) };
         Ok(Self {
             output: project(&full, &columns)?,
             scanned_names: scanned.iter().map(|column| full.field(*column).name().clone()).collect(),
+            filter_names: names_of(&conditions),
             scanned,
             taken,
             conditions,
             hive: request.hive,
-            batch_rows: request.batch_rows.unwrap_or(table.options.batch_rows).clamp(1, MAX_BATCH_ROWS),
+            batch_rows: request.batch_rows.unwrap_or(usual).clamp(1, MAX_BATCH_ROWS),
             rows_are_named: request.rows.is_some(),
             rows: request.rows.clone().or_else(|| unfiltered.then(|| wanted.clone())),
             filtered_rows: if predicate.is_some() { wanted } else { 0..u64::MAX },
@@ -123,6 +129,16 @@ impl Plan {
     /// Whether the file column `name` is read.
     pub(super) fn reads(&self, name: &str) -> bool {
         self.scanned_names.iter().any(|scanned| scanned == name)
+    }
+
+    /// Names of the columns read, partition columns among them.
+    pub(super) fn scanned_columns(&self) -> impl Iterator<Item = &str> {
+        self.scanned_names.iter().map(String::as_str)
+    }
+
+    /// Names of the columns by which rows may be left out before others are decoded.
+    pub(super) fn filter_columns(&self) -> impl Iterator<Item = &str> {
+        self.filter_names.iter().map(String::as_str)
     }
 
     /// Whether the end may come before the last file, so that reading ahead may be in vain.
@@ -165,6 +181,22 @@ impl Plan {
         }
         Ok(false)
     }
+}
+
+/// Rows of a batch: more than usual where all columns have a known width and are narrow.
+fn usual_rows(options: &TableOptions, full: &Schema, scanned: &[usize]) -> usize {
+    let width = |column: &usize| match full.fields().get(*column)?.data_type() {
+        DataType::Dictionary(key, _) => key.primitive_width(),
+        DataType::Boolean => Some(1),
+        other => other.primitive_width(),
+    };
+    let widths: Option<Vec<usize>> = scanned.iter().map(width).collect();
+    let row_bytes = widths.map(|widths| widths.iter().fold(0_usize, |sum, width| sum.saturating_add(*width)));
+    row_bytes.map_or(options.batch_rows, |bytes| (options.batch_bytes / bytes.max(8)).max(options.batch_rows))
+}
+
+fn names_of(conditions: &[Arc<dyn PhysicalExpr>]) -> Vec<String> {
+    conditions.iter().flat_map(collect_columns).map(|column| column.name().to_owned()).collect()
 }
 
 /// Whether a condition on partition columns alone holds for these values.

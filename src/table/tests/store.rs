@@ -3,7 +3,7 @@
 use std::fmt;
 use std::ops::Range;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use futures::stream::BoxStream;
@@ -20,6 +20,10 @@ pub(super) struct CountingStore {
     inner: InMemory,
     pub(super) requests: Mutex<Vec<(String, Range<u64>)>>,
     pub(super) failing: AtomicBool,
+    /// How many others may do something before an answer comes.
+    pub(super) turns: AtomicUsize,
+    /// Requests that follow each other: one more than the most of a request that was answered.
+    pub(super) rounds: AtomicUsize,
 }
 
 impl CountingStore {
@@ -82,7 +86,11 @@ impl ObjectStore for Pinned {
         if self.store.failing.load(Ordering::Relaxed) {
             return Err(object_store::Error::Generic { store: "counting", source: "503 slow down".into() });
         }
-        tokio::task::yield_now().await;
+        let round = self.store.rounds.load(Ordering::Relaxed) + 1;
+        for _ in 0..self.store.turns.load(Ordering::Relaxed).max(1) {
+            tokio::task::yield_now().await;
+        }
+        self.store.rounds.fetch_max(round, Ordering::Relaxed);
         self.store.inner.get_opts(location, options.with_if_match(Some(self.etag.clone()))).await
     }
 
