@@ -73,7 +73,7 @@ impl Folder {
         let reader = Arc::new(Slow { inner, delay: Arc::clone(delay) });
         let siblings = StoredSiblings::new(Arc::clone(&self.storages), url);
         let outside = Outside { siblings: Some(Arc::new(siblings)), library };
-        let file = Hdf5File::open_with(reader, Arc::new(NoIndexStore), outside).await?;
+        let file = Hdf5File::open_with(reader, Arc::new(NoIndexStore), outside, None).await?;
         Ok(Hierarchy::Hdf5(Arc::new(file)))
     }
 }
