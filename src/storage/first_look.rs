@@ -34,8 +34,9 @@ impl Storages {
         // Azure knows no last bytes of what it did not tell the size of.
         let has_tail = tail > 0 && location.kind != StorageKind::Azure;
         let tail = async { if has_tail { self.part_of(&location, GetRange::Suffix(tail)).await.ok() } else { None } };
-        match tokio::join!(start, tail) {
-            (Ok(start), tail) => {
+        // Nothing waits for the end of what cannot be read at its beginning.
+        match tokio::try_join!(start, async { Ok(tail.await) }) {
+            Ok((start, tail)) => {
                 let Some(identity) = identity_of(&location, &start.meta) else { return self.head(url).await };
                 // What is of another version is read when it is asked for.
                 for part in [Some(start), tail].into_iter().flatten() {
@@ -49,7 +50,7 @@ impl Storages {
                 }
                 Ok(identity)
             }
-            (Err(error), _) => {
+            Err(error) => {
                 match error.kind() {
                     Kind::NotFound | Kind::PermissionDenied | Kind::Unavailable => Err(error),
                     // An empty object has no first byte: its answer is an error.

@@ -215,7 +215,8 @@ class TestErrors:
         with pytest.raises(flight.FlightUnavailableError, match="in 4 attempts.*status 503") as caught:
             world.client.get({"url": url_of(place, "failed.h5ad"), "node": "obs"})
         assert place.root in str(caught.value)
-        assert place.requests() == 4
+        # The beginning and, where a store tells the last bytes of what is not known yet, the end at the same time.
+        assert 4 <= place.requests() <= 8
         place.reset()
 
 
