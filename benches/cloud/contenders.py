@@ -1,7 +1,8 @@
 """Who takes part: each tool with its settings, and the tasks and data sets that it is asked for.
 
 A contender of sliceflight has a `state`: `cold` is a new server that has never seen the object, `warm` a new server
-whose registry has kept the indexes, `hot` a server that has answered the same request twice before.
+whose registry has kept the indexes, `hot` a server that has answered the same request twice before, `indexed` a warm one
+that has built a column index of X.
 """
 
 from dataclasses import dataclass, field
@@ -38,6 +39,10 @@ def ours(state):
     )
 
 
+#: States of servers whose registry is kept.
+KEPT = ("warm", "hot", "indexed")
+
+
 def blocks(size):
     """h5py over s3fs with blocks of `size` MiB."""
     tasks = ("T1", "T2", "T3", "T4", "T5", "T6", "T9")
@@ -55,6 +60,7 @@ CONTENDERS = (
     ours("cold"),
     ours("warm"),
     ours("hot"),
+    Contender("sliceflight indexed", "sliceflight", "sliceflight indexed", ("gzip",), ("T5",), state="indexed"),
     Contender("h5py + s3fs, default", "h5py_s3fs", "h5py default", ("gzip", "grid"), ("T1", "T2", "T3", "T6", "T9")),
     blocks("1"),
     blocks("8"),

@@ -65,6 +65,7 @@ time.
 
 * **cold**: a new server that has never seen the object, asked by URL. **warm**: a new server whose registry kept the
   indexes of an earlier run; nothing is in memory. **hot**: a server that has answered the same request twice before.
+  **indexed**: a warm one that has built a column index of X before.
 * The server's process is started before the clock, and the client pays for Flight. Client, server and cloud share the
   cores.
 * h5py + s3fs reads with s3fs's own read-ahead (default), or with its block cache of 1 or 8 MiB; the better one counts.

@@ -25,7 +25,7 @@ import hsds_server  # noqa: E402
 import lamindb_instance  # noqa: E402
 import machine  # noqa: E402
 import reference  # noqa: E402
-from contenders import CONTENDERS  # noqa: E402
+from contenders import CONTENDERS, KEPT  # noqa: E402
 from data.keys import KEYS  # noqa: E402
 from data.sizes import SCALES  # noqa: E402
 from data.store import Store  # noqa: E402
@@ -105,8 +105,8 @@ def measure(options, folder, output):
         stage = kept.enter_context(Stage.open(store, temporary, **network))
         runner = Runner(stage, patience, record, expected)
         contenders = prepared(contenders, stage, datasets, kept)
-        if any(one.state in ("warm", "hot") for one in contenders):
-            runner.keep_indexes(datasets)
+        if any(one.state in KEPT for one in contenders):
+            runner.keep_indexes(contenders, datasets)
         runner.run(contenders, pairs)
 
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import hsds_server
 import lamindb_instance
 import process
+from contenders import KEPT
 from tasks import TASKS
 
 HERE = Path(__file__).resolve().parent
@@ -81,11 +82,12 @@ class Runner:
     def measure(self, contender, task, dataset):
         """Wall, CPU, memory, requests and bytes of one task in a new process."""
         stage, cloud = self.stage, self.stage.cloud.process.pid
-        is_ours = contender.state in ("cold", "warm", "hot")
+        is_kept = contender.state in KEPT
+        is_ours = is_kept or contender.state == "cold"
         with stage.server(contender.state, dataset) if is_ours else nullcontext() as server:
             order = {
                 "adapter": contender.adapter, "options": contender.options, "task": task,
-                "context": stage.context(dataset, server.uri if server else "", contender.state in ("warm", "hot")),
+                "context": stage.context(dataset, server.uri if server else "", is_kept),
             }  # fmt: skip
             if contender.state == "hot":
                 ask(order | {"before": [task]}, self.patience.limit)
@@ -102,8 +104,8 @@ class Runner:
         more = {"lamindb": lamindb_instance.variables(self.stage.folder), "hsds": hsds_server.variables()}
         return self.stage.cloud.environment() | more.get(contender.state, {})
 
-    def keep_indexes(self, datasets):
-        """Leaves registries with the indexes of each data set, for servers that are warm or hot."""
+    def keep_indexes(self, contenders, datasets):
+        """Leaves registries with the indexes of each data set, and column indexes, for servers that are not cold."""
         for dataset in datasets:
             self.stage.register(dataset)
             tasks = [name for name, task in TASKS.items() if dataset in task.datasets]
@@ -113,6 +115,8 @@ class Runner:
                 found = ask(order, 5 * self.patience.limit)
                 if "error" in found:
                     raise RuntimeError(f"no indexes of {dataset}: {found['error']}")
+            if any(one.state == "indexed" and dataset in one.datasets for one in contenders):
+                self.stage.build_column_index(dataset)
 
 
 def ask(order, limit, environment=None):

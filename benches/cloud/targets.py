@@ -45,7 +45,7 @@ RATIOS = (
     Ratio("T3", "gzip", "warm", "h5py best", 5),
     Ratio("T4", "gzip", "warm", "h5py best", 15),
     Ratio("T5", "gzip", "cold", "h5py best", 9),
-    Ratio("T5", "gzip", "hot", "h5py best", 100),
+    Ratio("T5", "gzip", "indexed", "h5py best", 100),
     Ratio("T6", "gzip", "cold", "h5py best", 6),
     Ratio("T9", "grid", "cold", "h5py best", 6),
     *(
