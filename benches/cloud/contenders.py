@@ -1,7 +1,7 @@
 """Who takes part: each tool with its settings, and the tasks and data sets that it is asked for.
 
 A contender of sliceflight has a `state`: `cold` is a new server that has never seen the object, `warm` a new server
-whose registry has kept the indexes, `hot` a server that has answered the same request twice before, `indexed` a warm one
+whose registry has kept the indexes, `hot` a server that has answered the same request twice before, `indexed` a hot one
 that has built a column index of X.
 """
 

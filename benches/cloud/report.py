@@ -50,22 +50,23 @@ def write(results, path, source):
 def introduction(results, source):
     """What was measured and how."""
     patience = results.header["patience"]
+    runs = "one run" if results.runs == 1 else f"each of {results.runs} runs"
     return f"""# Benchmarks
 
 Written by `benches/cloud` (`make bench`) from `benches/results/{source.name}`; every number is a median of that file.
 
-Each task ran with each tool in turn, at most {patience["rounds"]} rounds in one run ("rounds" says how many; a number of
+Each task ran with each tool in turn, at most {patience["rounds"]} rounds in {runs} ("rounds" says how many; a number of
 one or two is a first look, no median to build on), against the same simulated cloud
 (`tools/simcloud`: first byte after 20 ± 6 ms, 1 % of requests four times as late, 90 MB/s a connection, 1,250 MB/s in
 all) on the same machine, each measurement in a new process. Time is the client's: it begins before anything is opened
 or connected, after all imports, and ends when the answer is in memory. What took longer than {patience["slow"]:.0f} s
-had {patience["slow_rounds"]} rounds, longer than {patience["very_slow"]:.0f} s one (see "rounds"). The answers of
+had {patience["slow_rounds"]} of them, longer than {patience["very_slow"]:.0f} s one (see "rounds"). The answers of
 all tools are equal, to the bit, to those of plain readers on local files; one that differs stands as WRONG, without a
 time.
 
 * **cold**: a new server that has never seen the object, asked by URL. **warm**: a new server whose registry kept the
   indexes of an earlier run; nothing is in memory. **hot**: a server that has answered the same request twice before.
-  **indexed**: a warm one that has built a column index of X before.
+  **indexed**: a hot one that has built a column index of X before.
 * The server's process is started before the clock, and the client pays for Flight. Client, server and cloud share the
   cores.
 * h5py + s3fs reads with s3fs's own read-ahead (default), or with its block cache of 1 or 8 MiB; the better one counts.

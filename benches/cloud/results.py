@@ -8,15 +8,16 @@ from pathlib import Path
 class Results:
     """All lines of one run, or of several runs that were appended."""
 
-    def __init__(self, header, measurements):
-        self.header, self.measurements = header, measurements
+    def __init__(self, header, measurements, runs=1):
+        self.header, self.measurements, self.runs = header, measurements, runs
 
     @classmethod
     def read(cls, path):
         """Reads a file."""
         lines = [json.loads(line) for line in Path(path).read_text().splitlines() if line.strip()]
         headers = [line for line in lines if line.get("type") == "run"]
-        return cls(headers[-1] if headers else {}, [line for line in lines if line.get("type") != "run"])
+        measurements = [line for line in lines if line.get("type") != "run"]
+        return cls(headers[-1] if headers else {}, measurements, len(headers))
 
     def of(self, **wanted):
         """The measurements with these values."""

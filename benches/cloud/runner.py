@@ -89,7 +89,7 @@ class Runner:
                 "adapter": contender.adapter, "options": contender.options, "task": task,
                 "context": stage.context(dataset, server.uri if server else "", is_kept),
             }  # fmt: skip
-            if contender.state == "hot":
+            if contender.state in ("hot", "indexed"):
                 ask(order | {"before": [task]}, self.patience.limit)
             with watched(server.process.pid if server else None) as of_server, watched(cloud) as of_cloud:
                 stage.cloud.reset()

@@ -17,7 +17,7 @@ import stack
 
 RUN = stack.PROJECT / "benches" / "cloud" / "run.py"
 SNAPSHOT = Path(__file__).parent / "snapshots" / "benchmark_counts.json"
-SERVER = ("sliceflight cold", "sliceflight warm")
+SERVER = ("sliceflight cold", "sliceflight warm", "sliceflight indexed")
 SECONDS = 800
 
 
