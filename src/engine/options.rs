@@ -104,8 +104,8 @@ const BUDGET_OF_A_REQUEST: u64 = 4 << 20;
 const FEWEST_REQUESTS: u64 = 16;
 
 impl Limits {
-    /// Requests in flight that all streams and one stream may have: as configured, and one for each 4 MiB of the memory
-    /// budget at most, but 16.
+    /// Requests in flight that all streams and one stream may have: as configured, but no more than one for each 4 MiB
+    /// of the memory budget, or 16 where that is less.
     pub fn requests(&self) -> (usize, usize) {
         let room = (self.memory_budget / BUDGET_OF_A_REQUEST).max(FEWEST_REQUESTS);
         let most = |wanted: u64| usize::try_from(wanted.min(room)).unwrap_or(usize::MAX);

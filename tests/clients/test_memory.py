@@ -1,6 +1,6 @@
 """A slice of several times the memory budget streams inside the budget plus a stated overhead (item 8).
 
-Memory is the peak resident size of the server process (VmHWM) over what it was after a small request.
+Memory is the peak resident size of the server process, without its mapped code, over what it was after a small request.
 """
 
 import anndata

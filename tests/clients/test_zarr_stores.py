@@ -360,3 +360,25 @@ class TestDimensionNames:
         assert names == {"all": ["time", "lat", "lon"], "some": ["time", None, "lon"], "none": None}
         tree = client.action("tree", {"key": f"stores/names_v{version}.zarr"})["nodes"]
         assert {node["path"]: node["dimension_names"] for node in tree} == names
+
+
+@pytest.mark.parametrize("version", [2, 3])
+def test_a_new_store_is_looked_at_in_one_round(tmp_path, version):
+    """What it is, its listing and its documents are asked for at the same time, and no document twice."""
+    store = tmp_path / "buckets" / stack.BUCKET / "new.zarr"
+    values = numpy.arange(12, dtype="i4").reshape(3, 4)
+    group = zarr.open_group(store, mode="w", zarr_format=version)
+    group.create_array("values", data=values, chunks=(3, 4))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        zarr.consolidate_metadata(store, zarr_format=version)
+    log = tmp_path / "log"
+    with stack.Cloud.start(tmp_path / "buckets", log, "--latency-ms", "300") as cloud:
+        root = ("--storage", f"s3://{stack.BUCKET}")
+        with stack.Server.start(tmp_path / "r.db", cloud.environment(), log, *root) as server:
+            client = Client(server.uri)
+            request = {"url": f"s3://{stack.BUCKET}/new.zarr", "node": "values"}
+            assert decode.array(client.direct(request)).tolist() == values.tolist()
+            entries, stats = cloud.log_entries(), cloud.stats()
+    # The object, the listing, both documents that may tell all of a store; then the only chunk.
+    assert (len(entries), stats["max_in_flight"]) == (5, 4), entries

@@ -125,14 +125,7 @@ impl Walk<'_> {
         let size = u64::from(cursor.u32()?);
         self.parts.push((address.saturating_add(16), size));
         let mut missing = Ok(());
-        while let Some((address, size)) = self.parts.pop() {
-            let part = match self.part(address, size) {
-                Err(error) if is_missing(&error) => {
-                    missing = Err(error);
-                    continue;
-                }
-                part => part?,
-            };
+        while let Some((_, part)) = self.next_part(&mut missing)? {
             let mut cursor = Cursor::new(part);
             while cursor.remaining() >= 8 {
                 let kind = cursor.u16()?;
@@ -161,20 +154,24 @@ impl Walk<'_> {
         let part = self.part(address, whole)?;
         self.checked_part(address, part, start, flags & 4 != 0)?;
         let mut missing = Ok(());
-        while let Some((next, size)) = self.parts.pop() {
-            let part = match self.part(next, size) {
-                Err(error) if is_missing(&error) => {
-                    missing = Err(error);
-                    continue;
-                }
-                part => part?,
-            };
+        while let Some((next, part)) = self.next_part(&mut missing)? {
             if !part.starts_with(b"OCHK") {
                 return Err(Error::data_loss(format!("no continued object header at {next:#x}")));
             }
             self.checked_part(address, part, 4, flags & 4 != 0)?;
         }
         missing
+    }
+
+    /// The next part that is here, and its address; what is not here is noted in `missing`.
+    fn next_part(&mut self, missing: &mut Result<()>) -> Result<Option<(u64, Bytes)>> {
+        while let Some((address, size)) = self.parts.pop() {
+            match self.part(address, size) {
+                Err(error) if is_missing(&error) => *missing = Err(error),
+                part => return part.map(|part| Some((address, part))),
+            }
+        }
+        Ok(None)
     }
 
     fn checked_part(&mut self, address: u64, part: Bytes, lead: usize, ordered: bool) -> Result<()> {
