@@ -12,7 +12,7 @@ use crate::model::chunk::ChunkLocation;
 use crate::model::data_type::DataType;
 use crate::model::selection::AxisSelection;
 use crate::model::tree::ArrayNode;
-use crate::read::scatter::copy_elements;
+use crate::read::scatter::{Span, copy_elements, one_span};
 
 fn node(shape: &[u64], chunk_shape: &[u64], partly_readable: bool) -> ArrayNode {
     ArrayNode {
@@ -108,6 +108,10 @@ proptest! {
         for task in tasks(&node, &case.selection).unwrap() {
             let (bytes, shape) = part(&case, &task.position, task.rows.as_ref());
             copy_elements((&bytes, &shape), (&mut output, &output_shape), &task.runs, 4).unwrap();
+            // Elements that lie together in both are the same ones.
+            if let Some(Span { source, destination, count, .. }) = one_span(&shape, &output_shape, &task.runs) {
+                prop_assert_eq!(&output[4 * destination..][..4 * count], &bytes[4 * source..][..4 * count]);
+            }
         }
         let expected: Vec<u8> = positions(&output_shape)
             .into_iter()

@@ -1,14 +1,15 @@
 //! Reads a selection of one stored array into memory: one window's worth.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
-use arrow::buffer::MutableBuffer;
+use arrow::buffer::Buffer;
 use tokio::task::JoinSet;
 
 use super::chunk_cache::{fits, name_of};
 use super::context::ReadContext;
 use super::drive::{drive, filled_at_once};
-use super::job::{Job, Output};
+use super::job::Job;
+use super::output::Output;
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
 use crate::model::chunk::{ChunkLocation, TextBuffer};
@@ -48,7 +49,7 @@ pub struct ArrayValues {
 #[derive(Debug)]
 pub enum Values {
     /// Little-endian elements, aligned for any primitive type.
-    Fixed(MutableBuffer),
+    Fixed(Buffer),
     /// Texts, or bytes of variable length.
     Text(TextBuffer),
 }
@@ -120,7 +121,23 @@ pub async fn read_array(
     selection: &[AxisSelection],
     caching: Caching,
 ) -> Result<ArrayValues> {
-    read_ordered(context, hierarchy, path, selection, caching, Order::Stored).await
+    read_gathered(context, hierarchy, path, selection, caching, Order::Stored).await
+}
+
+/// As [`read_array`], in parts one behind the other along the first dimension. There is more than one where each is a
+/// large part of a chunk and lies in it as it is asked for: it is then handed on as it was decoded, not copied.
+///
+/// # Errors
+/// As [`read_array`].
+pub async fn read_blocks(
+    context: &ReadContext,
+    hierarchy: &Hierarchy,
+    path: &str,
+    selection: &[AxisSelection],
+    caching: Caching,
+) -> Result<Vec<ArrayValues>> {
+    let job = read_job(context, hierarchy, path, selection, caching, Order::Blocks).await?;
+    job.finish()
 }
 
 /// Reads `selection` (stored rows, stored columns) of the matrix at `path` with its axes swapped: shape
@@ -135,7 +152,7 @@ pub async fn read_transposed(
     selection: &[AxisSelection],
     caching: Caching,
 ) -> Result<ArrayValues> {
-    let mut values = read_ordered(context, hierarchy, path, selection, caching, Order::Transposed).await?;
+    let mut values = read_gathered(context, hierarchy, path, selection, caching, Order::Transposed).await?;
     values.shape.reverse();
     Ok(values)
 }
@@ -147,9 +164,11 @@ pub(super) enum Order {
     Stored,
     /// C order of the selected lengths of a matrix, the second first.
     Transposed,
+    /// As [`Order::Stored`], each chunk's elements by themselves where they need not be copied.
+    Blocks,
 }
 
-async fn read_ordered(
+async fn read_gathered(
     context: &ReadContext,
     hierarchy: &Hierarchy,
     path: &str,
@@ -157,6 +176,19 @@ async fn read_ordered(
     caching: Caching,
     order: Order,
 ) -> Result<ArrayValues> {
+    let job = read_job(context, hierarchy, path, selection, caching, order).await?;
+    job.finish()?.pop().ok_or_else(|| Error::internal("a read gathered nothing"))
+}
+
+/// A job whose output is filled.
+async fn read_job(
+    context: &ReadContext,
+    hierarchy: &Hierarchy,
+    path: &str,
+    selection: &[AxisSelection],
+    caching: Caching,
+    order: Order,
+) -> Result<Job> {
     let node = hierarchy.tree().array(path)?.clone();
     if let DataType::Unsupported { description, .. } = &node.data_type {
         return Err(Error::unimplemented(format!("array '{path}' has element type {description}, not supported")));
@@ -168,11 +200,11 @@ async fn read_ordered(
     let plan = plan_array(context, hierarchy, path, selection).await?;
     let shape: Vec<u64> = selection.iter().map(AxisSelection::len).collect();
     let texts = hierarchy.decodes_texts(path);
-    let output = Mutex::new(Output::new(&node, &shape, texts, order)?);
+    let output = Mutex::new(Output::new(&node, &plan.tasks, &shape, texts, order)?);
     let name = name_of(hierarchy, path).filter(|_| fits(&context.chunks, node.chunk_bytes()));
     let job = Job { path: path.to_owned(), name, node, decoder, plan, shape, output, caching };
     if filled_at_once(context, &job)? {
-        return filled(job);
+        return Ok(job);
     }
     let job = Arc::new(job);
     // By a task of its own: others may wait for these chunks, also while nobody polls this read.
@@ -180,11 +212,5 @@ async fn read_ordered(
     reading.spawn(drive(context.clone(), hierarchy.clone(), Arc::clone(&job)));
     let driven = reading.join_next().await.ok_or_else(|| Error::internal("a read was lost"))?;
     driven.map_err(|error| Error::internal("a read was stopped").with_source(error))??;
-    filled(Arc::try_unwrap(job).map_err(|_| Error::internal("a decode outlived its read"))?)
-}
-
-/// What a job that is done has gathered.
-fn filled(job: Job) -> Result<ArrayValues> {
-    let values = job.output.into_inner().unwrap_or_else(PoisonError::into_inner).finish()?;
-    Ok(ArrayValues { shape: job.shape, data_type: job.node.data_type, values })
+    Arc::try_unwrap(job).map_err(|_| Error::internal("a decode outlived its read"))
 }

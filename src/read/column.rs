@@ -1,23 +1,20 @@
 //! Reads one column (array, compound field, categorical, nullable) as an Arrow array.
 
+mod elements;
+
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, BooleanArray, DictionaryArray, NullArray, PrimitiveArray};
-use arrow::buffer::{BooleanBuffer, NullBuffer};
-use arrow::datatypes::{
-    ArrowDictionaryKeyType, ArrowNativeType, DataType as ArrowType, Field, Int8Type, Int16Type, Int32Type, Int64Type,
-    UInt8Type, UInt16Type, UInt32Type, UInt64Type,
-};
-use futures::FutureExt;
-use futures::future::BoxFuture;
+use arrow::array::{ArrayRef, NullArray};
+use arrow::datatypes::{DataType as ArrowType, Field};
 use tokio::sync::OnceCell;
 
-use super::array::{ArrayValues, Caching, Values, read_array, read_transposed};
+use elements::Elements;
+
+use super::array::{ArrayValues, Caching, Values};
 use super::context::ReadContext;
-use super::convert::converted;
 use super::field::{arrow_type, element_field};
 use super::lists::heap_bytes;
-use super::to_arrow::{arrow_error, fixed_size_list_of, list_size, strided};
+use super::to_arrow::{fixed_size_list_of, list_size};
 use crate::error::{Error, Result, ResultExt};
 use crate::format::Hierarchy;
 use crate::format::anndata::meaning::Column;
@@ -29,9 +26,6 @@ use crate::plan::window::{WindowBounds, windows};
 
 /// Bytes that one text is taken to need when windows are planned.
 const TEXT_BYTES: u64 = 64;
-
-/// Largest array of categories that is read, in elements.
-const MAX_CATEGORIES: u64 = 16 * 1024 * 1024;
 
 /// A column ready to be read window by window. Categories are read once.
 #[derive(Debug)]
@@ -161,8 +155,37 @@ impl ColumnReader {
         if self.is_null {
             return Ok(Arc::new(NullArray::new(count)));
         }
-        let read = Read { context, hierarchy, rows, leading: &self.leading, trailing: &self.trailing, caching };
-        let flat = read.column(&self.column, &self.categories).await?;
+        let elements = Elements { context, hierarchy, rows, leading: &self.leading, trailing: &self.trailing, caching };
+        self.in_rows(elements.column(&self.column, &self.categories).await?, count)
+    }
+
+    /// Whether [`ColumnReader::read_blocks`] may give more than one: its rows are elements of one array, row by row.
+    pub fn has_blocks(&self) -> bool {
+        let is_fixed = !self.has_lists && !self.has_texts && !self.is_null;
+        matches!(self.column, Column::Array { .. }) && self.leading.is_empty() && is_fixed
+    }
+
+    /// As [`ColumnReader::read`], in parts one behind the other that need not be copied.
+    ///
+    /// # Errors
+    /// As [`ColumnReader::read`].
+    pub async fn read_blocks(
+        &self,
+        context: &ReadContext,
+        hierarchy: &Hierarchy,
+        rows: &AxisSelection,
+        caching: Caching,
+    ) -> Result<Vec<ArrayRef>> {
+        let Column::Array { path } = &self.column else {
+            return Ok(vec![self.read(context, hierarchy, rows, caching).await?]);
+        };
+        let elements = Elements { context, hierarchy, rows, leading: &self.leading, trailing: &self.trailing, caching };
+        let blocks = elements.blocks(path).await?;
+        blocks.into_iter().map(|(count, flat)| self.in_rows(flat, count)).collect()
+    }
+
+    /// Elements one behind the other as `count` rows.
+    fn in_rows(&self, flat: ArrayRef, count: usize) -> Result<ArrayRef> {
         if self.lengths.is_empty() {
             return Ok(flat);
         }
@@ -220,8 +243,9 @@ impl ColumnReader {
         for part in windows(rows, 0..rows.len(), bounds)? {
             let rows = &rows.part(part.start, part.end - part.start);
             let caching = Caching::Keep;
-            let read = Read { context, hierarchy, rows, leading: &self.leading, trailing: &self.trailing, caching };
-            let ArrayValues { data_type, values: Values::Fixed(buffer), .. } = read.values(path, trailing).await?
+            let elements =
+                Elements { context, hierarchy, rows, leading: &self.leading, trailing: &self.trailing, caching };
+            let ArrayValues { data_type, values: Values::Fixed(buffer), .. } = elements.values(path, trailing).await?
             else {
                 return Ok(vec![0; count]);
             };
@@ -282,184 +306,4 @@ fn list_field(name: &str, item: &Field, lengths: &[u64]) -> Result<Field> {
 /// elements of a numeric type.
 pub(super) fn tensor_field(name: &str, element: ArrowType, lengths: &[u64]) -> Result<Field> {
     list_field(name, &Field::new("item", element, false), lengths)
-}
-
-struct Read<'a> {
-    context: &'a ReadContext,
-    hierarchy: &'a Hierarchy,
-    rows: &'a AxisSelection,
-    leading: &'a [AxisSelection],
-    trailing: &'a [AxisSelection],
-    caching: Caching,
-}
-
-impl<'a> Read<'a> {
-    /// All selected elements, flat.
-    fn column<'b>(&'b self, column: &'b Column, dictionary: &'b OnceCell<ArrayRef>) -> BoxFuture<'b, Result<ArrayRef>>
-    where
-        'a: 'b,
-    {
-        async move {
-            match column {
-                Column::Array { path } => {
-                    let values = self.values(path, self.trailing).await?;
-                    let converted = self.convert(&values.data_type.clone(), values).await;
-                    converted.with_context(|| format!("array '{path}'"))
-                }
-                Column::Transposed { path } => {
-                    let selection: Vec<_> = self.trailing.iter().chain([self.rows]).cloned().collect();
-                    let values = read_transposed(self.context, self.hierarchy, path, &selection, self.caching).await?;
-                    self.convert(&values.data_type.clone(), values).await
-                }
-                Column::Field { path, field } => {
-                    let values = self.values(path, &[]).await?;
-                    let converted = self.field(values, path, field).await;
-                    converted.with_context(|| format!("field '{field}' of array '{path}'"))
-                }
-                Column::Nullable { values, mask } => {
-                    let (values, mask) = tokio::try_join!(self.whole(values), self.whole(mask))?;
-                    nullable(values, &mask)
-                }
-                Column::Categorical { codes, categories, .. } => {
-                    let categories_of = dictionary.get_or_try_init(|| self.categories(categories));
-                    let (codes, categories_of) = tokio::try_join!(self.column(codes, dictionary), categories_of)?;
-                    let (bytes, categories_of) = (codes.get_array_memory_size() as u64, Arc::clone(categories_of));
-                    let encoding = self.context.compute(bytes, move || encoded(&codes, &categories_of));
-                    encoding.await.with_context(|| format!("categorical of '{categories}'"))
-                }
-            }
-        }
-        .boxed()
-    }
-
-    async fn whole(&self, path: &str) -> Result<ArrayRef> {
-        let values = self.values(path, &[]).await?;
-        self.convert(&values.data_type.clone(), values).await
-    }
-
-    async fn values(&self, path: &str, trailing: &[AxisSelection]) -> Result<ArrayValues> {
-        let mut selection: Vec<_> = self.leading.iter().cloned().chain([self.rows.clone()]).collect();
-        selection.extend_from_slice(trailing);
-        if self.hierarchy.tree().array(path)?.shape.is_empty() {
-            selection.clear();
-        }
-        read_array(self.context, self.hierarchy, path, &selection, self.caching).await
-    }
-
-    async fn convert(&self, data_type: &DataType, values: ArrayValues) -> Result<ArrayRef> {
-        let count = element_count(&values.shape)?;
-        let count = match &values.values {
-            Values::Fixed(buffer) if buffer.is_empty() && data_type.item_size() > 0 => 0,
-            _ => count,
-        };
-        converted(self.context, self.hierarchy, data_type, values.values, count).await
-    }
-
-    async fn field(&self, values: ArrayValues, path: &str, name: &str) -> Result<ArrayRef> {
-        let count = element_count(&values.shape)?;
-        let (DataType::Struct { size, fields }, Values::Fixed(buffer)) = (&values.data_type, &values.values) else {
-            return Err(Error::not_found(format!("array '{path}' has no fields, asked for '{name}'")));
-        };
-        let field = fields.iter().find(|field| field.name == name);
-        let field = field.ok_or_else(|| Error::not_found(format!("no field '{name}' in '{path}'")))?;
-        let item = field.data_type.item_size();
-        let part = strided(buffer, *size as usize, field.offset as usize, item, count)?;
-        if let DataType::FixedArray { element, dimensions } = &field.data_type
-            && self.trailing.len() == dimensions.len()
-        {
-            return self.sub_arrays(part, element, dimensions, count).await;
-        }
-        converted(self.context, self.hierarchy, &field.data_type, Values::Fixed(part), count).await
-    }
-
-    /// The selected part of each row's sub-array.
-    async fn sub_arrays(
-        &self,
-        part: arrow::buffer::MutableBuffer,
-        element: &DataType,
-        dimensions: &[u64],
-        count: usize,
-    ) -> Result<ArrayRef> {
-        let item = element.item_size();
-        let source: Vec<u64> = std::iter::once(count as u64).chain(dimensions.iter().copied()).collect();
-        let selection: Vec<_> =
-            std::iter::once(AxisSelection::all(count as u64)).chain(self.trailing.iter().cloned()).collect();
-        let shape: Vec<u64> = selection.iter().map(AxisSelection::len).collect();
-        let total = element_count(&shape)?;
-        let mut gathered = arrow::buffer::MutableBuffer::from_len_zeroed(total.saturating_mul(item));
-        let runs: Vec<Arc<[_]>> = selection.iter().map(|positions| positions.runs().into()).collect();
-        if total > 0 {
-            let target = (gathered.as_slice_mut(), shape.as_slice());
-            super::scatter::copy_elements((part.as_slice(), &source), target, &runs, item)?;
-        }
-        converted(self.context, self.hierarchy, element, Values::Fixed(gathered), total).await
-    }
-
-    async fn categories(&self, path: &str) -> Result<ArrayRef> {
-        let node = self.hierarchy.tree().array(path)?;
-        let count = node.element_count()?;
-        if count > MAX_CATEGORIES {
-            return Err(Error::resource_exhausted(format!(
-                "'{path}' has {count} categories, more than the limit of {MAX_CATEGORIES}"
-            )));
-        }
-        let selection: Vec<_> = node.shape.iter().map(|length| AxisSelection::all(*length)).collect();
-        let values = read_array(self.context, self.hierarchy, path, &selection, Caching::Keep).await?;
-        self.convert(&values.data_type.clone(), values).await
-    }
-}
-
-fn element_count(shape: &[u64]) -> Result<usize> {
-    let count = shape.iter().try_fold(1_u64, |total, length| total.checked_mul(*length));
-    count
-        .and_then(|count| usize::try_from(count).ok())
-        .ok_or_else(|| Error::resource_exhausted("a window has more elements than fit in memory"))
-}
-
-/// `values` with nulls where `mask` is true.
-fn nullable(values: ArrayRef, mask: &ArrayRef) -> Result<ArrayRef> {
-    let mask = mask.as_any().downcast_ref::<BooleanArray>();
-    let mask = mask.ok_or_else(|| Error::data_loss("the mask of a nullable column is not boolean"))?;
-    if mask.len() != values.len() {
-        return Err(Error::data_loss(format!("a mask has {} rows, its values {}", mask.len(), values.len())));
-    }
-    let nulls = NullBuffer::new(!mask.values());
-    let data = values.to_data().into_builder().nulls(Some(nulls)).build().map_err(arrow_error)?;
-    Ok(arrow::array::make_array(data))
-}
-
-/// Codes of any integer type into categories; negative codes are null.
-fn encoded(codes: &ArrayRef, categories: &ArrayRef) -> Result<ArrayRef> {
-    match codes.data_type() {
-        ArrowType::Int8 => dictionary::<Int8Type>(codes, categories),
-        ArrowType::Int16 => dictionary::<Int16Type>(codes, categories),
-        ArrowType::Int32 => dictionary::<Int32Type>(codes, categories),
-        ArrowType::Int64 => dictionary::<Int64Type>(codes, categories),
-        ArrowType::UInt8 => dictionary::<UInt8Type>(codes, categories),
-        ArrowType::UInt16 => dictionary::<UInt16Type>(codes, categories),
-        ArrowType::UInt32 => dictionary::<UInt32Type>(codes, categories),
-        ArrowType::UInt64 => dictionary::<UInt64Type>(codes, categories),
-        other => Err(Error::data_loss(format!("codes of a categorical are {other}, expected integers"))),
-    }
-}
-
-fn dictionary<T: ArrowDictionaryKeyType>(codes: &ArrayRef, categories: &ArrayRef) -> Result<ArrayRef> {
-    let codes = codes.as_any().downcast_ref::<PrimitiveArray<T>>();
-    let codes = codes.ok_or_else(|| Error::internal("codes have another type than they say"))?;
-    let zero = T::Native::default();
-    let values = codes.values();
-    let is_known = |code: &T::Native| code.to_usize().is_some_and(|code| code < categories.len());
-    if let Some(code) = values.iter().find(|code| **code >= zero && !is_known(code)) {
-        return Err(Error::data_loss(format!("code {code:?} has no category, there are {}", categories.len())));
-    }
-    let keys = if values.iter().any(|code| *code < zero) {
-        let nulls = NullBuffer::new(BooleanBuffer::collect_bool(values.len(), |row| values[row] >= zero));
-        // A null's key is not looked at, but readers check that it is within the dictionary.
-        let keys: Vec<T::Native> = values.iter().map(|code| if *code < zero { zero } else { *code }).collect();
-        PrimitiveArray::<T>::new(keys.into(), Some(nulls))
-    } else {
-        codes.clone()
-    };
-    let array = DictionaryArray::<T>::try_new(keys, Arc::clone(categories)).map_err(arrow_error)?;
-    Ok(Arc::new(array))
 }

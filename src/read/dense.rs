@@ -3,7 +3,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::Array;
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use async_trait::async_trait;
@@ -51,6 +51,11 @@ impl DenseAnswer {
             Window { rows, bytes, spans: Vec::new() }
         };
         cuts.into_iter().map(window).collect()
+    }
+
+    fn batch(&self, array: ArrayRef) -> Result<RecordBatch> {
+        let options = RecordBatchOptions::new().with_row_count(Some(array.len()));
+        RecordBatch::try_new_with_options(self.schema(), vec![array], &options).map_err(arrow_error)
     }
 
     fn selection(&self, rows: &Range<u64>) -> Vec<AxisSelection> {
@@ -112,10 +117,16 @@ impl Windowed for DenseAnswer {
         let rows = self.rows.part(window.rows.start, window.rows.end - window.rows.start);
         // References were read to plan the windows, and are small.
         let caching = if self.reader.is_in_heaps(&self.hierarchy) { Caching::Keep } else { Caching::Bypass };
-        let array = self.reader.read(context, &self.hierarchy, &rows, caching).await?;
-        let count = array.len();
-        let options = RecordBatchOptions::new().with_row_count(Some(count));
-        RecordBatch::try_new_with_options(self.schema(), vec![array], &options).map_err(arrow_error)
+        self.batch(self.reader.read(context, &self.hierarchy, &rows, caching).await?)
+    }
+
+    async fn read_batches(&self, context: &ReadContext, window: Window) -> Result<Vec<RecordBatch>> {
+        if !self.reader.has_blocks() {
+            return Ok(vec![self.read(context, window).await?]);
+        }
+        let rows = self.rows.part(window.rows.start, window.rows.end - window.rows.start);
+        let blocks = self.reader.read_blocks(context, &self.hierarchy, &rows, Caching::Bypass).await?;
+        blocks.into_iter().map(|array| self.batch(array)).collect()
     }
 
     async fn plan(&self, context: &ReadContext, window: Window) -> Result<Vec<(String, ArrayPlan)>> {

@@ -51,7 +51,7 @@ pub(super) fn filled_at_once(context: &ReadContext, job: &Job) -> Result<bool> {
     let is_kept = |(task, location): (&ChunkTask, _)| task.rows.is_none() && needs_fetch(Some(location));
     let tasks = &job.plan.tasks;
     if tasks.len() > PLACED_AT_ONCE
-        || !context.is_short(job.output_bytes())
+        || !(job.is_in_blocks() || context.is_short(job.output_bytes()))
         || !tasks.iter().zip(&job.plan.locations).all(is_kept)
     {
         return Ok(false);

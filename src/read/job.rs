@@ -1,19 +1,17 @@
 //! The decoding side of one read: chunks to elements, and elements to their places in the answer.
 //!
-//! Sits between [`super::drive`], which fetches, and [`super::scatter`], which copies. Never waits.
+//! Sits between [`super::drive`], which fetches, and [`super::output`], where elements collect. Never waits.
 
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arrow::buffer::MutableBuffer;
 use bytes::Bytes;
 
-use super::array::{ArrayPlan, Caching, Order, Values};
-use super::scatter::{copy_elements, for_each_span};
-use super::transpose::copy_transposed;
+use super::array::{ArrayPlan, ArrayValues, Caching};
+use super::output::{Output, source_shape};
 use crate::error::{Error, Result, ResultExt};
 use crate::format::ChunkDecoder;
-use crate::model::chunk::{ChunkLocation, Elements, TextBuffer};
+use crate::model::chunk::{ChunkLocation, Elements};
 use crate::model::tree::ArrayNode;
 use crate::plan::tasks::{ChunkTask, row_bytes};
 
@@ -68,14 +66,29 @@ impl Job {
         Ok(elements)
     }
 
-    /// Copies the decoded elements of one task to their place.
+    /// Puts the decoded elements of one task to their place.
     pub(super) fn place(&self, index: usize, elements: &Arc<Elements>) -> Result<()> {
         let task = self.plan.tasks.get(index).ok_or_else(|| Error::internal("no such planned task"))?;
-        let mut chunk_shape = self.node.chunk_shape.clone();
-        if let (Some(rows), Some(first)) = (&task.rows, chunk_shape.first_mut()) {
-            *first = rows.end - rows.start;
-        }
-        self.output.lock().unwrap_or_else(PoisonError::into_inner).place(elements, &chunk_shape, &self.shape, task)
+        let chunk_shape = source_shape(&self.node, task);
+        let mut output = self.output.lock().unwrap_or_else(PoisonError::into_inner);
+        output.place(elements, &chunk_shape, &self.shape, index, task)
+    }
+
+    /// Whether placing what is decoded copies nothing.
+    pub(super) fn is_in_blocks(&self) -> bool {
+        self.output.lock().unwrap_or_else(PoisonError::into_inner).is_in_blocks()
+    }
+
+    /// What it has gathered, once every task is placed: in parts where its output is in blocks.
+    ///
+    /// # Errors
+    /// `Internal` for elements that were not placed.
+    pub(super) fn finish(self) -> Result<Vec<ArrayValues>> {
+        let Self { output, shape, node, .. } = self;
+        let data_type = node.data_type;
+        let parts = output.into_inner().unwrap_or_else(PoisonError::into_inner).finish(shape)?;
+        let part = |(shape, values)| ArrayValues { shape, data_type: data_type.clone(), values };
+        Ok(parts.into_iter().map(part).collect())
     }
 
     /// The elements of the task's chunk, or of its rows.
@@ -101,74 +114,5 @@ impl Job {
             return Err(Error::data_loss(format!("expected {expected} bytes, found {}", part.len())));
         }
         self.decoder.decode_part(part)
-    }
-}
-
-/// Where gathered elements collect.
-#[derive(Debug)]
-pub(super) enum Output {
-    Fixed { buffer: MutableBuffer, item: usize, order: Order },
-    Text { chunks: Vec<Arc<Elements>>, places: Vec<(u32, u32)> },
-}
-
-impl Output {
-    pub(super) fn new(node: &ArrayNode, shape: &[u64], texts: bool, order: Order) -> Result<Self> {
-        let count = shape.iter().try_fold(1_u64, |total, length| total.checked_mul(*length));
-        let count = if node.is_null { Some(0) } else { count };
-        let item = node.data_type.item_size();
-        let too_large = || Error::resource_exhausted("a window of the slice does not fit in memory");
-        let count = usize::try_from(count.ok_or_else(too_large)?).map_err(|_| too_large())?;
-        if texts && order == Order::Transposed {
-            return Err(Error::unimplemented("a matrix of texts cannot be read transposed"));
-        }
-        if texts {
-            return Ok(Self::Text { chunks: Vec::new(), places: vec![(u32::MAX, 0); count] });
-        }
-        let bytes = count.checked_mul(item).filter(|bytes| *bytes <= isize::MAX as usize / 2).ok_or_else(too_large)?;
-        Ok(Self::Fixed { buffer: MutableBuffer::from_len_zeroed(bytes), item, order })
-    }
-
-    fn place(&mut self, elements: &Arc<Elements>, chunk: &[u64], shape: &[u64], task: &ChunkTask) -> Result<()> {
-        match (self, elements.as_ref()) {
-            (Self::Fixed { buffer, item, order: Order::Stored }, Elements::Fixed(bytes)) => {
-                copy_elements((bytes, chunk), (buffer.as_slice_mut(), shape), &task.runs, *item)
-            }
-            (Self::Fixed { buffer, item, order: Order::Transposed }, Elements::Fixed(bytes)) => {
-                let height = shape.first().copied().unwrap_or(0);
-                copy_transposed((bytes, chunk), (buffer.as_slice_mut(), height), &task.runs, *item)
-            }
-            (Self::Text { chunks, places }, Elements::Text(_)) => {
-                let too_many = || Error::resource_exhausted("more than 2^32 chunks of texts in one window");
-                let at = u32::try_from(chunks.len()).map_err(|_| too_many())?;
-                chunks.push(Arc::clone(elements));
-                for_each_span(chunk, shape, &task.runs, &mut |span| {
-                    for index in 0..span.count {
-                        let source = span.source.wrapping_add_signed(span.step.wrapping_mul(index as isize));
-                        let place = places.get_mut(span.destination + index);
-                        let place = place.ok_or_else(|| Error::internal("a text leaves its answer"))?;
-                        *place = (at, u32::try_from(source).map_err(|_| too_many())?);
-                    }
-                    Ok(())
-                })
-            }
-            _ => Err(Error::internal("a chunk decoded to elements of another kind than its array's")),
-        }
-    }
-
-    pub(super) fn finish(self) -> Result<Values> {
-        match self {
-            Self::Fixed { buffer, .. } => Ok(Values::Fixed(buffer)),
-            Self::Text { chunks, places } => {
-                let mut texts = TextBuffer::new();
-                for (chunk, index) in places {
-                    let text = chunks.get(chunk as usize).and_then(|chunk| match chunk.as_ref() {
-                        Elements::Text(texts) => texts.get(index as usize),
-                        Elements::Fixed(_) => None,
-                    });
-                    texts.push(text.ok_or_else(|| Error::internal("a text of the slice was not read"))?);
-                }
-                Ok(Values::Text(texts))
-            }
-        }
     }
 }

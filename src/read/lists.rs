@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, ListArray, StringArray};
-use arrow::buffer::{MutableBuffer, OffsetBuffer};
+use arrow::buffer::{Buffer, MutableBuffer, OffsetBuffer};
 use arrow::datatypes::DataType as ArrowType;
 
 use super::array::Values;
@@ -32,7 +32,7 @@ const MAX_BLOCK_BYTES: u64 = 16 << 20;
 pub(super) async fn lists(
     source: Source<'_>,
     data_type: &DataType,
-    references: &MutableBuffer,
+    references: &Buffer,
     depth: usize,
 ) -> Result<ArrayRef> {
     let (DataType::List { element, swaps }, ArrowType::List(item)) = (data_type, arrow_type(data_type)?) else {
@@ -48,7 +48,7 @@ pub(super) async fn lists(
     let offsets = offsets(&stored.offsets, size)?;
     let items = elements(stored.bytes, size, swaps);
     let count = offsets.last().map_or(0, |last| *last as usize);
-    let items = Box::pin(to_arrow_within(source, element, Values::Fixed(items), count, depth + 1)).await?;
+    let items = Box::pin(to_arrow_within(source, element, Values::Fixed(items.into()), count, depth + 1)).await?;
     let lists = ListArray::try_new(item, OffsetBuffer::new(offsets.into()), items, None);
     Ok(Arc::new(lists.map_err(arrow_error)?))
 }
@@ -73,7 +73,7 @@ fn elements(stored: Vec<u8>, size: usize, swaps: &[Swap]) -> MutableBuffer {
 ///
 /// # Errors
 /// `Unimplemented` for an object without a path.
-pub(super) fn paths(source: Source<'_>, addresses: &MutableBuffer) -> Result<ArrayRef> {
+pub(super) fn paths(source: Source<'_>, addresses: &Buffer) -> Result<ArrayRef> {
     let (addresses, _) = addresses.as_slice().as_chunks::<8>();
     let path = |bytes: &[u8; 8]| match u64::from_le_bytes(*bytes) {
         0 | u64::MAX => Ok(None),

@@ -22,6 +22,7 @@ pub mod joined;
 mod lists;
 pub mod memory;
 pub mod nested;
+mod output;
 pub mod scatter;
 pub mod sparse;
 mod times;

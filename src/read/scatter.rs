@@ -41,6 +41,19 @@ pub fn for_each_span(
     walk.axis(0, 0, 0, visit)
 }
 
+/// The only span that moves the elements selected by `runs`, where one does: all of it lies together in either array.
+pub fn one_span(source_shape: &[u64], destination_shape: &[u64], runs: &[Arc<[Run]>]) -> Option<Span> {
+    check(source_shape, destination_shape, runs).ok()?;
+    let ([run], rest) = runs.split_first().map(|(first, rest)| (first.as_ref(), rest))? else { return None };
+    let is_whole = |axis: usize| is_whole(source_shape[axis], destination_shape[axis], &runs[axis]);
+    if (run.step != 1 && run.count != 1) || !(1..=rest.len()).all(is_whole) {
+        return None;
+    }
+    let block = source_shape[1..].iter().product::<u64>() as usize;
+    let (start, count) = (run.start as usize * block, run.count as usize * block);
+    Some(Span { source: start, step: 1, destination: run.destination as usize * block, count })
+}
+
 /// [`for_each_span`] over elements of `item` bytes: copies them.
 ///
 /// # Errors

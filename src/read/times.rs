@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, PrimitiveArray};
-use arrow::buffer::{MutableBuffer, NullBuffer};
+use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::{
     ArrowPrimitiveType, DataType as ArrowType, Date32Type, DurationMicrosecondType, DurationMillisecondType,
     DurationNanosecondType, DurationSecondType, TimeUnit as ArrowUnit, TimestampMicrosecondType,
@@ -52,7 +52,7 @@ fn arrow_unit(unit: TimeUnit) -> (ArrowUnit, i64) {
 ///
 /// # Errors
 /// `Unimplemented` for a value that the Arrow type cannot hold.
-pub(super) fn times(buffer: &MutableBuffer, target: &ArrowType, factor: i64) -> Result<ArrayRef> {
+pub(super) fn times(buffer: &Buffer, target: &ArrowType, factor: i64) -> Result<ArrayRef> {
     let (stored, _) = buffer.as_slice().as_chunks::<8>();
     let stored = stored.iter().map(|bytes| i64::from_le_bytes(*bytes));
     let unit = match target {
@@ -109,10 +109,8 @@ mod tests {
 
     use super::*;
 
-    fn buffer(numbers: &[i64]) -> MutableBuffer {
-        let mut buffer = MutableBuffer::new(0);
-        numbers.iter().for_each(|number| buffer.extend_from_slice(&number.to_le_bytes()));
-        buffer
+    fn buffer(numbers: &[i64]) -> Buffer {
+        numbers.iter().flat_map(|number| number.to_le_bytes()).collect()
     }
 
     #[test]

@@ -123,7 +123,7 @@ pub(super) fn to_arrow_within<'a>(
                 let ArrowType::FixedSizeBinary(size) = arrow_type(data_type)? else {
                     return Err(Error::internal("opaque elements have another Arrow type"));
                 };
-                Arc::new(FixedSizeBinaryArray::try_new(size, buffer.into(), None).map_err(arrow_error)?)
+                Arc::new(FixedSizeBinaryArray::try_new(size, buffer, None).map_err(arrow_error)?)
             }
             DataType::Unsupported { .. } => {
                 return Err(arrow_type(data_type)
@@ -139,7 +139,7 @@ pub(super) fn to_arrow_within<'a>(
 async fn compounds(
     source: Source<'_>,
     data_type: &DataType,
-    buffer: &MutableBuffer,
+    buffer: &Buffer,
     count: usize,
     depth: usize,
 ) -> Result<ArrayRef> {
@@ -189,19 +189,13 @@ pub(super) fn arrow_error(error: arrow::error::ArrowError) -> Error {
     Error::internal(format!("arrow refused an array: {error}"))
 }
 
-fn primitive<T: ArrowPrimitiveType>(buffer: MutableBuffer, count: usize) -> ArrayRef {
-    let values = ScalarBuffer::<T::Native>::new(Buffer::from(buffer), 0, count);
+fn primitive<T: ArrowPrimitiveType>(buffer: Buffer, count: usize) -> ArrayRef {
+    let values = ScalarBuffer::<T::Native>::new(buffer, 0, count);
     Arc::new(PrimitiveArray::<T>::new(values, None))
 }
 
 /// `item` bytes at `offset` of each of `count` elements of `size` bytes.
-pub(super) fn strided(
-    buffer: &MutableBuffer,
-    size: usize,
-    offset: usize,
-    item: usize,
-    count: usize,
-) -> Result<MutableBuffer> {
+pub(super) fn strided(buffer: &Buffer, size: usize, offset: usize, item: usize, count: usize) -> Result<Buffer> {
     if offset.saturating_add(item) > size {
         return Err(Error::data_loss(format!("a field at offset {offset} leaves its element of {size} bytes")));
     }
@@ -209,7 +203,7 @@ pub(super) fn strided(
     for element in buffer.as_slice().chunks_exact(size.max(1)) {
         part.extend_from_slice(&element[offset..offset + item]);
     }
-    Ok(part)
+    Ok(part.into())
 }
 
 fn unpadded(raw: &[u8], padding: Padding) -> &[u8] {
@@ -233,7 +227,7 @@ fn utf32(raw: &[u8]) -> Result<Vec<u8>> {
 }
 
 fn fixed_texts(
-    buffer: &MutableBuffer,
+    buffer: &Buffer,
     item: usize,
     count: usize,
     text: impl Fn(&[u8]) -> Result<Vec<u8>>,

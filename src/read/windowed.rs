@@ -92,6 +92,14 @@ pub trait Windowed: Debug + Send + Sync {
     /// The errors of reading.
     async fn read(&self, context: &ReadContext, window: Window) -> Result<RecordBatch>;
 
+    /// Reads one window, in batches one after the other where that saves copying what was decoded.
+    ///
+    /// # Errors
+    /// The errors of reading.
+    async fn read_batches(&self, context: &ReadContext, window: Window) -> Result<Vec<RecordBatch>> {
+        Ok(vec![self.read(context, window).await?])
+    }
+
     /// The reads of one window, by array path, without doing them.
     ///
     /// # Errors
@@ -121,13 +129,16 @@ pub fn stream(
             let (context, answer) = (reading.at(turn.clone()), Arc::clone(&reader));
             async move {
                 let window = window?;
-                // Held until the batch is handed on: what waits for delivery counts as well.
+                // Held until the last batch is handed on: what waits for delivery counts as well.
                 let permit = context.reserve_window(window.bytes, in_flight).await?;
-                let batch = answer.read(&context, window).await?;
-                Ok((batch, permit))
+                let batches = answer.read_batches(&context, window).await?;
+                Ok(stream::iter(batches).map(move |batch| {
+                    let _held = &permit;
+                    Ok(batch)
+                }))
             }
         })
         .buffered(in_flight)
-        .map_ok(|(batch, _permit)| batch)
+        .try_flatten()
         .boxed()
 }

@@ -1,9 +1,8 @@
 //! The exact bytes of an answer, checked.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
-use std::os::unix::fs::FileExt;
 use std::time::SystemTime;
 
 use bytes::{Bytes, BytesMut};
@@ -65,16 +64,18 @@ pub(crate) fn allowed_length(range: &Range<u64>, limit: u64, url: &str) -> Resul
     }
 }
 
-fn read_file(file: &File, start: u64, length: usize, size: u64, modified: SystemTime, url: &str) -> Result<Bytes> {
-    let mut buffer = vec![0; length];
-    let read = file.read_exact_at(&mut buffer, start);
+fn read_file(mut file: &File, start: u64, length: usize, size: u64, modified: SystemTime, url: &str) -> Result<Bytes> {
+    // Into capacity, as zeros that are written over at once would be written for nothing.
+    let mut buffer = Vec::with_capacity(length);
+    let read = file.seek(SeekFrom::Start(start)).and_then(|_| file.take(length as u64).read_to_end(&mut buffer));
     // A file written to in place keeps its handle; what was read may be a mixture.
     let now = file.metadata().map_err(|error| failed(&error, url))?;
     if now.len() != size || now.modified().ok() != Some(modified) {
         return Err(Error::failed_precondition(format!("object {url} changed while it was read")));
     }
     match read {
-        Ok(()) => Ok(Bytes::from(buffer)),
+        Ok(found) if found == length => Ok(Bytes::from(buffer)),
+        Ok(_) => Err(failed(&io::ErrorKind::UnexpectedEof.into(), url)),
         Err(error) => Err(failed(&error, url)),
     }
 }

@@ -290,7 +290,7 @@ impl TurnedAnswer {
         let Sorted { columns, values, offsets } = sorted;
         let hierarchy = &self.stored.hierarchy;
         let data_type = hierarchy.tree().array(&self.stored.sparse.data())?.data_type.clone();
-        let values = to_arrow(hierarchy, &data_type, Values::Fixed(values), columns.len()).await?;
+        let values = to_arrow(hierarchy, &data_type, Values::Fixed(values.into()), columns.len()).await?;
         Ok(match self.form {
             Form::Dense => vec![dense_rows::rows(&columns, &values, &offsets, self.columns())?],
             Form::Lists => {
