@@ -33,6 +33,27 @@ pub fn coalesce(ranges: &[Range<u64>], gap: u64, max_request: u64) -> Vec<Coales
     requests
 }
 
+/// The largest gap, at most `gap`, at which [`coalesce`] fetches no more than `unwanted` bytes that nobody asked for.
+pub fn gap_within(ranges: &[Range<u64>], gap: u64, unwanted: u64) -> u64 {
+    let mut sorted: Vec<&Range<u64>> = ranges.iter().filter(|range| range.start < range.end).collect();
+    sorted.sort_by_key(|range| range.start);
+    let mut end = sorted.first().map_or(0, |range| range.start);
+    let mut gaps = Vec::new();
+    for range in sorted {
+        gaps.push(range.start.saturating_sub(end));
+        end = end.max(range.end);
+    }
+    gaps.retain(|between| (1..=gap).contains(between));
+    gaps.sort_unstable();
+    let mut total = 0_u64;
+    let over = gaps.iter().find(|between| {
+        total = total.saturating_add(**between);
+        total > unwanted
+    });
+    // Gaps of the same length are all filled, or none is.
+    over.map_or(gap, |between| between - 1)
+}
+
 /// Whether `next`, which starts no earlier, may join the request `current`.
 fn joins(current: &Range<u64>, next: &Range<u64>, gap: u64, max_request: u64) -> bool {
     if next.end <= current.end {
@@ -100,6 +121,17 @@ mod tests {
                 prop_assert_eq!(seen, usize::from(range.start < range.end));
             }
             prop_assert!(requests.windows(2).all(|pair| pair[0].range.start <= pair[1].range.start));
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_gap_within_bounds_is_the_largest_of_them(ranges in ranges(), gap in 0..40_u64, unwanted in 0..60_u64) {
+            let fetched = |gap| coalesce(&ranges, gap, u64::MAX).iter().map(|request| request.range.end - request.range.start).sum::<u64>();
+            let wanted = wanted(&ranges).iter().filter(|wanted| **wanted).count() as u64;
+            let found = gap_within(&ranges, gap, unwanted);
+            prop_assert!(found <= gap && fetched(found) - wanted <= unwanted);
+            prop_assert!(found == gap || fetched(found + 1) - wanted > unwanted);
         }
     }
 

@@ -77,7 +77,7 @@ mod tests {
             task,
         };
         let entries: Vec<_> = places.iter().enumerate().map(entry).collect();
-        let merging = Merging { gap, longest, spread: 1 };
+        let merging = Merging { gap, longest, spread: 1, frugal: false };
         let requests = together(&entries, merging).into_iter();
         requests.map(|one| (one.range, one.members.into_iter().map(|(task, _)| task).collect())).collect()
     }

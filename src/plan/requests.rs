@@ -8,7 +8,7 @@ use super::entries::{Entry, together};
 use super::tasks::{ChunkTask, row_bytes};
 use crate::error::{Error, Result, ResultExt};
 use crate::model::chunk::{ChunkLocation, Hyperslab};
-use crate::model::coalesce::{Coalesced, coalesce};
+use crate::model::coalesce::{Coalesced, coalesce, gap_within};
 use crate::model::tree::ArrayNode;
 
 /// How neighbouring ranges are merged.
@@ -21,7 +21,16 @@ pub struct Merging {
     /// Requests among which the bytes of one read are spread where they can be: each connection has its
     /// own bandwidth, and what has come is decoded while the rest comes. 1 spreads nothing.
     pub spread: u64,
+    /// Whether gaps are narrowed until the bytes between ranges are few beside those asked for.
+    pub frugal: bool,
 }
+
+/// Of the bytes of a read, at most this part of those asked for are fetched for nothing: a request that is saved saves
+/// time, but others share the bandwidth.
+const UNWANTED_PART: u64 = 16;
+
+/// Gaps are not narrowed below this many bytes: a request for so few costs more than they do.
+const LEAST_NARROWED: u64 = 16 << 10;
 
 /// Requests are not made shorter than this many bytes only to be spread.
 const LEAST_SPREAD_BYTES: u64 = 1 << 20;
@@ -31,7 +40,7 @@ const GAP_BOUNDS: (u64, u64) = (4 << 10, 2 << 20);
 
 impl Default for Merging {
     fn default() -> Self {
-        Self { gap: 16 * 1024, longest: 8 * 1024 * 1024, spread: 1 }
+        Self { gap: 16 * 1024, longest: 8 * 1024 * 1024, spread: 1, frugal: false }
     }
 }
 
@@ -43,13 +52,14 @@ impl Merging {
     /// `bytes_per_second`. So the gap is `first_byte / in_flight * bytes_per_second`: at 30 ms and 64
     /// in flight 47 kB at 100 MB/s, and 470 kB at 1 GB/s. It stays within 4 KiB (one page, below which a
     /// request costs more by itself) and 2 MiB (what a single stream may waste for others to pay), and
-    /// is a power of two, so that plans do not follow every breath of the store.
+    /// is a power of two, so that plans do not follow every breath of the store. It is narrowed, to 16 KiB at the
+    /// least, where it would add more than a sixteenth to what is read of an object.
     #[must_use]
     pub fn at_pace(first_byte: Duration, bytes_per_second: u64, in_flight: usize) -> Self {
         let waited = first_byte.as_secs_f64() / in_flight.max(1) as f64;
         let gap = (waited * bytes_per_second as f64) as u64;
         let gap = gap.clamp(GAP_BOUNDS.0, GAP_BOUNDS.1);
-        Self { gap: 1 << gap.ilog2(), spread: in_flight.max(1) as u64, ..Self::default() }
+        Self { gap: 1 << gap.ilog2(), spread: in_flight.max(1) as u64, frugal: true, ..Self::default() }
     }
 
     /// The given gap, with `in_flight` requests at the same time.
@@ -191,5 +201,12 @@ fn merge(object: Option<&str>, ranges: &[(Range<u64>, usize)], merging: Merging)
             .collect();
         Request { object: object.map(str::to_owned), range: Some(whole), members, ..Request::default() }
     };
-    coalesce(&asked, merging.gap, merging.longest).into_iter().map(request).collect()
+    let gap = match merging.frugal {
+        true => {
+            let within = gap_within(&asked, merging.gap, total(asked.iter()) / UNWANTED_PART);
+            within.max(merging.gap.min(LEAST_NARROWED))
+        }
+        false => merging.gap,
+    };
+    coalesce(&asked, gap, merging.longest).into_iter().map(request).collect()
 }

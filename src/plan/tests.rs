@@ -177,7 +177,7 @@ proptest! {
         let one = tasks(&node, &selection).unwrap().remove(0);
         let all: Vec<_> = chunks.iter().map(|_| one.clone()).collect();
         let locations: Vec<_> = chunks.iter().map(|(offset, length)| ChunkLocation::Range { offset: *offset, length: *length, filter_mask: 0 }).collect();
-        let (requests, local) = requests(&node, &all, &locations, Merging { gap, longest, spread: 1 }).unwrap();
+        let (requests, local) = requests(&node, &all, &locations, Merging { gap, longest, spread: 1, frugal: false }).unwrap();
         prop_assert!(local.is_empty());
         let mut served = vec![0; chunks.len()];
         for request in &requests {
@@ -213,7 +213,7 @@ proptest! {
             path: format!("shard{object}"), length: None, part: Some(*offset..*offset + *length),
         };
         let locations: Vec<_> = parts.iter().map(location).collect();
-        let merging = Merging { gap, longest, spread: 1 };
+        let merging = Merging { gap, longest, spread: 1, frugal: false };
         let (found, local) = requests(&node, &all, &locations, merging).unwrap();
         prop_assert!(local.is_empty());
         let mut served = vec![0; parts.len()];
@@ -258,7 +258,8 @@ fn a_partly_readable_array_reads_only_its_rows() {
     let rows = AxisSelection::Indices([3, 4, 5, 700].into());
     let all = tasks(&node, &[rows, AxisSelection::all(10)]).unwrap();
     let locations = vec![ChunkLocation::Range { offset: 64, length: 40_000, filter_mask: 0 }; all.len()];
-    let (requests, _) = requests(&node, &all, &locations, Merging { gap: 100, longest: 1 << 20, spread: 1 }).unwrap();
+    let (requests, _) =
+        requests(&node, &all, &locations, Merging { gap: 100, longest: 1 << 20, spread: 1, frugal: false }).unwrap();
     let ranges: Vec<_> = requests.iter().map(|request| request.range.clone().unwrap()).collect();
     assert_eq!(ranges, [64 + 120..64 + 240, 64 + 28_000..64 + 28_040]);
 }
@@ -301,6 +302,32 @@ fn the_gap_follows_the_pace_of_the_store() {
     assert_eq!(gap(5000, 5000, 1), 2 << 20);
     assert_eq!(Merging::at_pace(Duration::MAX, u64::MAX, 0).gap, 2 << 20);
     assert_eq!(gap(20, 1250, 16), 1 << 20);
+}
+
+#[test]
+fn a_frugal_gap_adds_a_sixteenth_at_most_beyond_16_kib() {
+    let node = node(&[64 << 20], &[64 << 10], false);
+    let rows: Vec<u64> = (0..64).map(|chunk| chunk * (64 << 10)).collect();
+    let all = tasks(&node, &[AxisSelection::Indices(rows.into())]).unwrap();
+    // 64 chunks of 96 KiB, with narrow and wide gaps in turn: 384 KiB may be fetched for nothing.
+    let fetched = |frugal: bool, narrow: u64, wide: u64| {
+        let mut offset = 0;
+        let mut locations = Vec::new();
+        for chunk in 0..64 {
+            locations.push(ChunkLocation::Range { offset, length: 96 << 10, filter_mask: 0 });
+            offset += (96 << 10) + if chunk % 2 == 0 { narrow } else { wide };
+        }
+        let merging = Merging { gap: 256 << 10, longest: 64 << 20, spread: 1, frugal };
+        let (requests, _) = requests(&node, &all, &locations, merging).unwrap();
+        let bytes: u64 = requests.iter().filter_map(super::requests::request_bytes).sum();
+        (requests.len(), (bytes - (64 * 96 << 10)) >> 10)
+    };
+    // No request is longer than all that is asked for, so that at least two are needed, and one gap is left out.
+    assert_eq!(fetched(false, 10 << 10, 90 << 10), (2, 32 * 10 + 30 * 90));
+    assert_eq!(fetched(true, 10 << 10, 90 << 10), (32, 32 * 10));
+    // More than a sixteenth, in gaps that are not worth a request; and in gaps that are.
+    assert_eq!(fetched(true, 15 << 10, 16 << 10), (2, 32 * 15 + 30 * 16));
+    assert_eq!(fetched(true, 20 << 10, 90 << 10), (64, 0));
 }
 
 #[test]

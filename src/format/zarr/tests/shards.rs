@@ -25,7 +25,7 @@ use crate::read::context::ReadContext;
 /// Entries of the index of a shard of 15 × 12 elements in chunks of 5 × 4.
 const ENTRIES: usize = 9;
 const INDEX_BYTES: usize = ENTRIES * 16 + 4;
-const UNMERGED: Merging = Merging { gap: 0, longest: 1, spread: 1 };
+const UNMERGED: Merging = Merging { gap: 0, longest: 1, spread: 1, frugal: false };
 
 fn context(merging: Merging) -> ReadContext {
     let mut context = ReadContext::new(64 << 20, 64 << 20, 2, 4, Duration::from_secs(60));
