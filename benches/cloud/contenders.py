@@ -65,6 +65,10 @@ CONTENDERS = (
     blocks("1"),
     blocks("8"),
     Contender(
+        "bare client", "bare_client", "bare client", ("gzip", "grid"), ("T2", "T3", "T4", "T5", "T6", "T9"),
+        state="bare",
+    ),
+    Contender(
         "LaminDB Artifact.open()", "lamindb_open", "LaminDB", ("gzip", "grid", "table"),
         ("T2", "T3", "T4", "T6", "T7", "T8", "T9"), state="lamindb",
     ),

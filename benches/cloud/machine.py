@@ -9,8 +9,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 PACKAGES = (
-    "anndata", "dask", "duckdb", "fsspec", "h5py", "lamindb", "numpy", "obstore", "polars", "pyarrow", "s3fs", "scipy",
-    "zarr", "zarrs",
+    "anndata", "dask", "duckdb", "fsspec", "h5py", "imagecodecs", "lamindb", "numpy", "obstore", "polars", "pyarrow",
+    "s3fs", "scipy", "zarr", "zarrs",
 )  # fmt: skip
 
 

@@ -7,6 +7,7 @@ in `before` are done first, unmeasured.
 
 import importlib
 import json
+import os
 import re
 import resource
 import sys
@@ -49,6 +50,8 @@ def measure(call, form):
     found, shape = checksum(form, answer)
     cpu = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     return {
+        "process": os.getpid(),
+        "began": start,
         "wall": wall,
         "client_cpu": cpu,
         "client_peak": peak,

@@ -21,6 +21,7 @@ HERE = Path(__file__).resolve().parent
 PROJECT = HERE.parent.parent
 sys.path[:0] = [str(HERE), str(PROJECT / "tools")]
 
+import chunk_index  # noqa: E402
 import hsds_server  # noqa: E402
 import lamindb_instance  # noqa: E402
 import machine  # noqa: E402
@@ -114,6 +115,7 @@ def prepared(contenders, stage, datasets, kept):
     """The contenders, without those whose surroundings cannot be had here; `kept` ends them after the run."""
     surroundings = {
         "lamindb": lambda: lamindb_instance.prepare(stage.folder, stage.cloud, [KEYS[one] for one in datasets]),
+        "bare": lambda: chunk_index.prepare(stage.folder, stage.store, datasets),
         "hsds": lambda: kept.enter_context(hsds_server.running(stage)),
     }
     for state, prepare in surroundings.items():

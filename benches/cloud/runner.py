@@ -13,6 +13,7 @@ from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
+import chunk_index
 import hsds_server
 import lamindb_instance
 import process
@@ -101,7 +102,11 @@ class Runner:
 
     def environment(self, contender):
         """The environment of the measured process."""
-        more = {"lamindb": lamindb_instance.variables(self.stage.folder), "hsds": hsds_server.variables()}
+        more = {
+            "lamindb": lamindb_instance.variables(self.stage.folder),
+            "hsds": hsds_server.variables(),
+            "bare": chunk_index.variables(self.stage.folder),
+        }
         return self.stage.cloud.environment() | more.get(contender.state, {})
 
     def keep_indexes(self, contenders, datasets):

@@ -5,6 +5,9 @@ Each row names who is compared with whom; `report` says which are met.
 
 from dataclasses import dataclass
 
+#: The group of the client that is the floor of all others.
+BARE = "bare client"
+
 
 @dataclass(frozen=True)
 class Ratio:
@@ -43,6 +46,7 @@ RATIOS = (
     Ratio("T2", "gzip", "cold", "h5py best", 7),
     Ratio("T2", "gzip", "cold", "LaminDB", 15),
     Ratio("T3", "gzip", "warm", "h5py best", 5),
+    Ratio("T3", "gzip", "warm", BARE, 1),
     Ratio("T4", "gzip", "warm", "h5py best", 15),
     Ratio("T5", "gzip", "cold", "h5py best", 9),
     Ratio("T5", "gzip", "indexed", "h5py best", 100),

@@ -9,7 +9,8 @@ import s3fs
 import zarr
 import zarr.storage
 from anndata.io import read_elem, sparse_dataset
-from obstore.store import S3Store
+
+from adapters import object_store
 
 
 class Adapter:
@@ -28,11 +29,7 @@ class Adapter:
         """The open group."""
         context = self.context
         if self.store == "obstore":
-            store = S3Store(
-                context.bucket, prefix=context.key, endpoint=context.endpoint, region="us-east-1",
-                access_key_id=context.access_key, secret_access_key=context.secret_key,
-                client_options={"allow_http": True},
-            )  # fmt: skip
+            store = object_store.opened(context, prefix=context.key)
             return zarr.open_group(zarr.storage.ObjectStore(store, read_only=True), mode="r")
         system = s3fs.S3FileSystem(
             key=context.access_key, secret=context.secret_key, endpoint_url=context.endpoint, asynchronous=True
