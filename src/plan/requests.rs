@@ -33,7 +33,10 @@ const UNWANTED_PART: u64 = 16;
 const LEAST_NARROWED: u64 = 16 << 10;
 
 /// Requests are not made shorter than this many bytes only to be spread.
-const LEAST_SPREAD_BYTES: u64 = 1 << 20;
+const LEAST_SPREAD_BYTES: u64 = 256 << 10;
+
+/// A read is not spread over more requests than this: each takes time of its own, here and in the store.
+const MOST_SPREAD: u64 = 32;
 
 /// Bounds of a gap that follows the pace of a store, in bytes.
 const GAP_BOUNDS: (u64, u64) = (4 << 10, 2 << 20);
@@ -70,7 +73,7 @@ impl Merging {
 
     /// The longest merged request of a read of `bytes` bytes.
     pub(super) fn longest_of(&self, bytes: u64) -> u64 {
-        self.longest.min(bytes.div_ceil(self.spread.max(1)).max(LEAST_SPREAD_BYTES.min(self.longest)))
+        self.longest.min(bytes.div_ceil(self.spread.clamp(1, MOST_SPREAD)).max(LEAST_SPREAD_BYTES.min(self.longest)))
     }
 }
 

@@ -333,21 +333,23 @@ fn a_frugal_gap_adds_a_sixteenth_at_most_beyond_16_kib() {
 #[test]
 fn a_read_is_spread_over_the_requests_that_may_be_in_flight() {
     let node = node(&[64 << 20], &[64 << 10], false);
+    // KiB of the requests for so many chunks of 128 KiB.
     let lengths = |chunks: u64, merging: Merging| {
         let all = tasks(&node, &[AxisSelection::Range { start: 0, step: 1, count: chunks * (64 << 10) }]).unwrap();
-        let location = |chunk: u64| ChunkLocation::Range { offset: chunk << 20, length: 1 << 20, filter_mask: 0 };
+        let location = |chunk: u64| ChunkLocation::Range { offset: chunk << 17, length: 1 << 17, filter_mask: 0 };
         let locations: Vec<_> = (0..chunks).map(location).collect();
         let (requests, _) = requests(&node, &all, &locations, merging).unwrap();
         requests
             .iter()
-            .map(|request| request.range.as_ref().map_or(0, |range| (range.end - range.start) >> 20))
+            .map(|request| request.range.as_ref().map_or(0, |range| (range.end - range.start) >> 10))
             .collect::<Vec<_>>()
     };
-    assert_eq!(lengths(32, Merging::with_gap(0, 16)), [2; 16]);
-    // Not shorter than 1 MiB, nor longer than 8 MiB.
-    assert_eq!(lengths(8, Merging::with_gap(0, 16)), [1; 8]);
-    assert_eq!(lengths(32, Merging::with_gap(0, 1)), [8; 4]);
-    assert_eq!(lengths(12, Merging::default()), [8, 4]);
+    assert_eq!(lengths(64, Merging::with_gap(0, 16)), [512; 16]);
+    // Over no more than 32, not shorter than 256 KiB, nor longer than 8 MiB.
+    assert_eq!(lengths(256, Merging::with_gap(0, 96)), [1024; 32]);
+    assert_eq!(lengths(16, Merging::with_gap(0, 96)), [256; 8]);
+    assert_eq!(lengths(256, Merging::with_gap(0, 1)), [8192; 4]);
+    assert_eq!(lengths(96, Merging::default()), [8192, 4096]);
 }
 
 proptest! {
