@@ -1,5 +1,7 @@
 """Writes `docs/benchmarks.md` and its plot from raw results; states nothing that is not in them."""
 
+from pathlib import Path
+
 import plot
 import scale_report
 import where_report
@@ -26,13 +28,14 @@ FIELDS = (
     ("client_peak", "peak MiB, client", lambda value: f"{value / (1 << 20):.0f}"),
     ("server_peak", "peak MiB, server", lambda value: f"{value / (1 << 20):.0f}"),
 )
-MISSED = ""
+#: Read by people from profiles and logs of requests, for the targets that are missed.
+MISSED = Path(__file__).with_name("missed.md").read_text().strip()
 NOT_MEASURED = """## Not measured
 
 * Tiled 0.2.20 installs, but its HDF5 adapter refuses `s3://` and `http://` ("Supported schemes are 'file', 'sqlite', and
   'duckdb'"). Its zarr adapter was not tried.
 * HSDS 1.0.2 reads HDF5 in place after `hsload --link`, which h5pyd 1.0.0 refuses ("Only datasets with 'H5D_CHUNKED'
-  layout can be resizable") and h5pyd 0.24 does; it was tried with T9 only.
+  layout can be resizable") and h5pyd 0.24 does; it is asked for T9 only.
 * anndata's `read_lazy` fails on h5py over s3fs with FileNotFoundError."""
 
 

@@ -19,9 +19,12 @@ FLIGHT = """
 ## DoGet to pyarrow
 
 256 MiB of float32 in rows of 4 KiB, read by pyarrow over loopback, each server in turn in every round. `kept`:
-sliceflight with the array decoded in its cache, so that its reading is one copy into a batch; `file`: sliceflight with the array contiguous in a local file; `C++`: pyarrow's FlightServer with the batches in memory, which reads
-and copies nothing beforehand; `TCP`: the same bytes over a bare socket. sliceflight's messages end at 3.5 MiB.
+sliceflight with the array decoded in its cache, from where blocks of chunks are sent as they are; `file`: sliceflight with
+the array contiguous in a local file, which is read; `C++`: pyarrow's FlightServer with the batches in memory, which reads
+nothing beforehand; `TCP`: the same bytes over a bare socket. sliceflight's messages end at 3.5 MiB.
 """
+#: A target per size of message holds from here on.
+LARGE = 256 << 10
 HOT = """
 ## Small hot slices
 
@@ -84,7 +87,7 @@ def flight():
     if not groups:
         return ""
     numbers = {
-        "GB/s": lambda line: line["gigabytes"] / line["seconds"],
+        "GB/s": speed,
         "server CPU s/GB": lambda line: line["server_cpu"] / line["gigabytes"],
         "client CPU s/GB": lambda line: line["client_cpu"] / line["gigabytes"],
     }
@@ -96,6 +99,61 @@ def flight():
             rows.append([f"{size(asked)}, {streams} stream{'s' * (streams > 1)}", *(f"{value:.2f}" for value in found)])
         text += table([f"{title} by message", *NAMES.values()], rows)
     return text
+
+
+def targets():
+    """What the measurements are held to, and whether they meet it."""
+    rows = [*flight_targets(), *hot_targets(), *memory_targets()]
+    return "\n## Targets\n" + table(["target", "found", ""], rows) if rows else ""
+
+
+def flight_targets():
+    _, groups = grouped("flight.jsonl", "asked_bytes", "streams", "server")
+    for name in ("kept", "file") if groups else ():
+        ratios = {
+            (asked, streams): cpu_per_gigabyte(lines) / cpu_per_gigabyte(groups[asked, streams, "c++"])
+            for (asked, streams, server), lines in groups.items()
+            if server == name and asked >= LARGE
+        }
+        (asked, streams), worst = max(ratios.items(), key=lambda item: item[1])
+        over = sum(ratio > 1 for ratio in ratios.values())
+        found = f"{worst:.2f} at most ({size(asked)}, {streams} streams); above 1 in {over} of {len(ratios)} cases"
+        yield [f"server CPU a GB of `{name}` over C++'s, messages of 256 KiB and more: at most 1", found, verdict(worst <= 1)]
+    sizes = [asked for asked, streams, server in groups if streams == 2 and server == "kept"]
+    for asked in sizes:
+        one, two = (median(groups[asked, streams, "kept"], speed) for streams in (1, 2))
+        yield [f"two streams of {size(asked)} faster than one", f"{two:.2f} and {one:.2f} GB/s", verdict(two > one)]
+
+
+def hot_targets():
+    _, groups = grouped("hot.jsonl", "kind", "mode")
+    for (kind, mode), lines in groups.items():
+        rate, late = (median(lines, lambda line, name=name: line[name]) for name in ("per_second", "p99_ms"))
+        if mode == "most":
+            yield [f"small hot slices, {kind}: at least 1,500 a second", f"{rate:,.0f}", verdict(rate >= 1500)]
+        else:
+            yield [f"small hot slices, {kind}: p99 at half of that at most 20 ms", f"{late:.1f} ms", verdict(late <= 20)]
+
+
+def memory_targets():
+    _, groups = grouped("memory.jsonl", "asked_mebibytes", "kind")
+    if groups:
+        lines = [line for group in groups.values() for line in group]
+        peak, idle = (max(line[name] for line in lines) / (1 << 20) for name in ("peak", "started"))
+        yield ["peak of memory at most budget + 200 MiB", f"{peak:.0f} of 1,224 MiB", verdict(peak <= 1224)]
+        yield ["idle below 80 MiB", f"{idle:.0f} MiB", verdict(idle < 80)]
+
+
+def verdict(is_met):
+    return "met" if is_met else "**missed**"
+
+
+def cpu_per_gigabyte(lines):
+    return median(lines, lambda line: line["server_cpu"] / line["gigabytes"])
+
+
+def speed(line):
+    return line["gigabytes"] / line["seconds"]
 
 
 def hot():
@@ -138,7 +196,7 @@ def micro():
 
 
 def main():
-    PAGE.write_text(HEAD + flight() + hot() + memory() + micro())
+    PAGE.write_text(HEAD + targets() + flight() + hot() + memory() + micro())
     print(f"{PAGE} written")
 
 

@@ -4,8 +4,8 @@
 
 Every server in turn, in each round, on the same 256 MiB of float32 in rows of 4 KiB:
 
-* `kept`: sliceflight, the array in chunks of 4 MiB that its cache holds decoded: the least that its reading can cost,
-  one copy from the cache into a batch, besides finding the artifact and planning;
+* `kept`: sliceflight, the array in chunks of 4 MiB that its cache holds decoded and sends as they are: the least that its
+  reading can cost, finding the artifact and planning;
 * `file`: sliceflight, the same array contiguous in a local file, whose pages the kernel holds: reading included;
 * `c++`: pyarrow's FlightServer (C++), batches of the same rows in memory, nothing is read or copied beforehand;
 * `tcp`: as many bytes over a bare socket.
