@@ -40,6 +40,8 @@ pub struct ReadContext {
     /// Bytes being fetched or waiting to be decoded, in the same permits.
     fetches: Arc<Semaphore>,
     fetches_bytes: u64,
+    /// The part of it that one stream may take, where this is a stream's.
+    stream_fetches: Option<Arc<Semaphore>>,
     /// Bytes of decoded chunks that reads take from other reads, in the same permits.
     waits: Arc<Semaphore>,
     /// Both together.
@@ -80,6 +82,7 @@ impl ReadContext {
             windows_bytes,
             fetches: Arc::new(Semaphore::new(permits(fetches_bytes) as usize)),
             fetches_bytes,
+            stream_fetches: None,
             waits: Arc::new(Semaphore::new(permits(memory_bytes / WAITS_PART) as usize)),
             memory_bytes,
             memory_wait,
@@ -102,6 +105,18 @@ impl ReadContext {
     #[must_use]
     pub fn with_merging(&self, merging: Merging) -> Self {
         Self { merging, ..self.clone() }
+    }
+
+    /// The same bounds for one stream, whose windows together have no more bytes fetched and not yet decoded than two
+    /// windows have bytes: more would not make it faster, and what waits is memory that has to be made and cleared.
+    #[must_use]
+    pub fn of_stream(&self) -> Self {
+        let fetches = Semaphore::new(permits(self.stream_fetches_bytes()) as usize);
+        Self { stream_fetches: Some(Arc::new(fetches)), ..self.clone() }
+    }
+
+    fn stream_fetches_bytes(&self) -> u64 {
+        self.fetches_bytes.min(self.window_bytes.saturating_mul(2))
     }
 
     /// The same bounds for what is read at `turn` of a stream.
@@ -167,14 +182,18 @@ impl ReadContext {
         bytes < POOLED_BYTES
     }
 
-    /// Waits for room for `bytes` that are fetched and not yet decoded; a request larger than all the
-    /// room goes alone. Never waits for a client: what is fetched is decoded by itself.
+    /// Waits for room for `bytes` that are fetched and not yet decoded, of the stream first; a request larger than all
+    /// the room goes alone. Never waits for a client: what is fetched is decoded by itself.
     ///
     /// # Errors
     /// `Internal` when the budget was closed.
-    pub async fn fetching(&self, bytes: u64) -> Result<OwnedSemaphorePermit> {
-        let permit = Arc::clone(&self.fetches).acquire_many_owned(permits(bytes.min(self.fetches_bytes))).await;
-        permit.map_err(|error| Error::internal("memory budget closed").with_source(error))
+    pub async fn fetching(&self, bytes: u64) -> Result<Fetching> {
+        let of_stream = match &self.stream_fetches {
+            Some(room) => Some(taken(room, bytes.min(self.stream_fetches_bytes())).await?),
+            None => None,
+        };
+        let of_all = taken(&self.fetches, bytes.min(self.fetches_bytes)).await?;
+        Ok(Fetching { _of_stream: of_stream, _of_all: of_all })
     }
 
     /// Room for a decoded chunk of `bytes` bytes that another read makes, if there is some now. Never waits:
@@ -235,6 +254,18 @@ impl ReadContext {
             .retryable()),
         }
     }
+}
+
+/// Room for bytes that are fetched and not yet decoded, as long as this lives.
+#[derive(Debug)]
+pub struct Fetching {
+    _of_stream: Option<OwnedSemaphorePermit>,
+    _of_all: OwnedSemaphorePermit,
+}
+
+async fn taken(room: &Arc<Semaphore>, bytes: u64) -> Result<OwnedSemaphorePermit> {
+    let permit = Arc::clone(room).acquire_many_owned(permits(bytes)).await;
+    permit.map_err(|error| Error::internal("memory budget closed").with_source(error))
 }
 
 /// Permits for `bytes`; at least one.

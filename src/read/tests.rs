@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::context::ReadContext;
+use super::decoders::Turn;
 use crate::error::Kind;
 
 fn context(memory: u64, wait: Duration) -> ReadContext {
@@ -44,6 +45,20 @@ async fn a_request_larger_than_all_room_goes_alone() {
     assert!(second.is_err(), "a second request was let in beside one that fills the budget");
     drop(large);
     drop(context.fetching(1).await.unwrap());
+}
+
+#[tokio::test]
+async fn one_stream_leaves_room_for_what_others_fetch() {
+    let context = ReadContext::new(64 << 20, 16 << 20, 2, 4, Duration::from_secs(60));
+    let (one, other) = (context.of_stream(), context.of_stream());
+    // All that one stream may take, and what the same stream asks for besides, at another turn too.
+    let held = one.fetching(8 << 20).await.unwrap();
+    let more = tokio::time::timeout(Duration::from_millis(50), one.at(Turn::default()).fetching(1)).await;
+    assert!(more.is_err(), "a stream took more than its part");
+    let beside = tokio::time::timeout(Duration::from_secs(10), other.fetching(1)).await;
+    drop(beside.expect("a stream had all of the room").unwrap());
+    drop(held);
+    drop(one.fetching(1).await.unwrap());
 }
 
 #[tokio::test]

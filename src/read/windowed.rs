@@ -114,7 +114,7 @@ pub fn stream(
     rows: Range<u64>,
 ) -> BoxStream<'static, Result<RecordBatch>> {
     let in_flight = context.windows_in_flight(answer.is_divisible());
-    let (planning, reading) = (context.clone(), context.clone());
+    let (planning, reading) = (context.clone(), context.of_stream());
     let reader = Arc::clone(&answer);
     let mut turn = Turn::default();
     stream::iter(answer.blocks(rows))
