@@ -204,12 +204,11 @@ fn merge(object: Option<&str>, ranges: &[(Range<u64>, usize)], merging: Merging)
             .collect();
         Request { object: object.map(str::to_owned), range: Some(whole), members, ..Request::default() }
     };
-    let gap = match merging.frugal {
-        true => {
-            let within = gap_within(&asked, merging.gap, total(asked.iter()) / UNWANTED_PART);
-            within.max(merging.gap.min(LEAST_NARROWED))
-        }
-        false => merging.gap,
+    let gap = if merging.frugal {
+        let within = gap_within(&asked, merging.gap, total(asked.iter()) / UNWANTED_PART);
+        within.max(merging.gap.min(LEAST_NARROWED))
+    } else {
+        merging.gap
     };
     coalesce(&asked, gap, merging.longest).into_iter().map(request).collect()
 }
