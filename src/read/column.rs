@@ -143,7 +143,7 @@ impl ColumnReader {
     /// Reads the selected rows.
     ///
     /// # Errors
-    /// As [`read_array`], and `DataLoss` for codes without a category.
+    /// As [`super::array::read_array`], and `DataLoss` for codes without a category.
     pub async fn read(
         &self,
         context: &ReadContext,
@@ -201,7 +201,7 @@ impl ColumnReader {
     /// as far as its references tell; none for columns that have nothing there.
     ///
     /// # Errors
-    /// As [`read_array`].
+    /// As [`super::array::read_array`].
     pub async fn heap_sizes_beyond(
         &self,
         context: &ReadContext,
@@ -219,7 +219,7 @@ impl ColumnReader {
     /// nothing there.
     ///
     /// # Errors
-    /// As [`read_array`].
+    /// As [`super::array::read_array`].
     pub async fn heap_sizes(
         &self,
         context: &ReadContext,
